@@ -1,0 +1,60 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+# The doors of the house. Each target installs by itself what it needs (Debian packages and a
+# virtual environment in .venv) and says so. The work is done by tests/gates and tests/lab.
+
+.DEFAULT_GOAL := help
+.SUFFIXES:
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+export PYTHONDONTWRITEBYTECODE := 1
+
+PYTHON := /usr/bin/python3
+GATES := $(PYTHON) -m tests.gates
+RUN := $(GATES).run
+
+# A target's help is what follows the two number signs on its line.
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+
+# Debian's smallest installation has no Python.
+$(PYTHON):
+	apt-get update -q
+	apt-get install -y -q --no-install-recommends python3 python3-venv
+
+venv: $(PYTHON) ## .venv with the pinned tools (quick when it is there already)
+	@$(GATES).venv
+
+pins: venv ## resolve requirements-dev.in anew into requirements-dev.txt
+	@$(GATES).venv --pin
+
+packages: $(PYTHON) ## the Debian packages that tests and lab need (quick when they are there)
+	@$(GATES).packages
+
+agent: venv ## the agent's archive for roles/piranha_router
+	@.venv/bin/python files/piranha-agent/bundle.py
+
+check: venv ## lint, types and unit tests: under 2 minutes, after every change
+	@$(RUN) check --keep-going
+
+gates: venv ## ansible-test sanity, ansible-lint, docs, changelog, licences, build and install
+	@$(RUN) gates
+
+kernel-test: venv agent ## the libraries and modules against a real IPVS table
+	@$(RUN) kernel
+
+cluster-test: venv agent ## whole agents in network namespaces under traffic and kills
+	@$(RUN) cluster
+
+molecule: venv agent ## roles and playbooks on machines with systemd (scenario nat)
+	@$(RUN) molecule
+
+test: venv agent ## everything above, quick layers first, with a closing table
+	@$(RUN) test
+
+dist: venv ## the collection's release tarball in build/dist, the agent inside
+	@$(GATES).collection --dist
+
+clean: ## remove what was made (build and the archive), not .venv
+	rm -rf build roles/piranha_router/files/piranha-agent.tar.gz
+
+.PHONY: help venv pins packages agent check gates kernel-test cluster-test molecule test dist clean

@@ -1,0 +1,121 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the layers of tests are, in the order from quick to slow. Only data; run.py runs them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from .machine import BUILD, ROOT, VENV_BIN, python39, wanted_packages
+from .stage import STAGE, STAGED
+from .steps import Count, Step, pytest_count, sanity_count
+
+LAB_PACKAGES = ROOT / "tests/lab/packages.txt"
+GATE_PACKAGES = ROOT / "tests/gates/packages.txt"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A name, what it proves, its steps, and the lists of Debian packages it needs."""
+
+    name: str
+    title: str
+    steps: Callable[[], list[Step]]
+    package_lists: tuple[Path, ...] = (GATE_PACKAGES,)
+
+    def packages(self) -> list[str]:
+        """The Debian packages of all lists."""
+        return [name for each in self.package_lists for name in wanted_packages(each)]
+
+
+def _tool(name: str, *words: str) -> tuple[str, ...]:
+    return (str(VENV_BIN / name), *words)
+
+
+def _gate(module: str, *words: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", f"tests.gates.{module}", *words)
+
+
+def _scripts() -> Iterable[str]:
+    """Shell scripts and programs without a suffix that begin with a shell's name."""
+    for path in sorted([*ROOT.glob("tests/**/*"), *ROOT.glob(".ci/*"), *ROOT.glob("roles/**/*")]):
+        if path.is_file() and path.suffix in ("", ".sh"):
+            with path.open("rb") as file:
+                if file.readline().rstrip().endswith((b"/sh", b"/bash", b"/sh -eu")):
+                    yield str(path.relative_to(ROOT))
+
+
+def _lint() -> list[Step]:
+    ruff = _tool("ruff", "check", "--no-cache", "--output-format", "concise", ".")
+    steps = [
+        Step("ruff", ruff, limit=60),
+        Step("words", _gate("words"), limit=60),
+        Step("sizes", _gate("sizes"), limit=60),
+        Step("mypy", _gate("types"), limit=240),
+    ]
+    scripts = tuple(_scripts())
+    if scripts:
+        steps.append(Step("shellcheck", ("shellcheck", *scripts), limit=60))
+    return steps
+
+
+def _unit() -> list[Step]:
+    pytest = ("-m", "pytest", "-q", "--color=no")
+    steps = [Step("python 3.11", _tool("python", *pytest, "tests/unit"), 300, count=pytest_count)]
+    if python39() is None:
+        steps.append(Step("python 3.9", unless="no Python 3.9 on this machine"))
+    else:
+        steps.append(Step("python 3.9", _gate("oldest", *pytest[2:]), 300, count=pytest_count))
+    return steps
+
+
+def _gates() -> list[Step]:
+    here = {"ANSIBLE_COLLECTIONS_PATH": str(STAGE)}
+    lint = _tool("ansible-lint", "--offline", "--profile", "production", "--nocolor")
+    docs = _tool("antsibull-docs", "lint-collection-docs", "--plugin-docs",
+                 "--validate-collection-refs=self", ".")
+    return [
+        Step("reuse", _tool("reuse", "lint", "--quiet"), limit=60),
+        Step("build and install", _gate("collection"), limit=120),
+        Step("changelog", _tool("antsibull-changelog", "lint"), cwd=STAGED, limit=60),
+        Step("plugin docs", docs, cwd=STAGED, env=here, limit=120),
+        Step("ansible-lint", lint, cwd=STAGED, env=here, limit=240),
+        Step("ansible-test sanity", _gate("sanity"), limit=600, count=sanity_count),
+    ]
+
+
+def _in_kernel(folder: str, limit: float) -> Callable[[], list[Step]]:
+    def steps() -> list[Step]:
+        enter = str(ROOT / "tests/lab/in-ipvs-kernel")
+        argv = (enter, *_tool("python", "-m", "pytest", "-v", "--color=no", folder))
+        return [Step("in a kernel with IPVS", argv, limit, count=pytest_count)]
+    return steps
+
+
+def _molecule() -> list[Step]:
+    env = {"ANSIBLE_COLLECTIONS_PATH": str(BUILD / "collections")}
+    return [Step("nat", _tool("molecule", "test", "-s", "nat"), limit=900, env=env)]
+
+
+_LAB = (GATE_PACKAGES, LAB_PACKAGES)
+LAYERS = {
+    layer.name: layer
+    for layer in (
+        Layer("lint", "style, types, rules of the house", _lint),
+        Layer("unit", "pure functions, parsers, state machines", _unit),
+        Layer("gates", "the collection as Galaxy and Automation Hub judge it", _gates),
+        Layer("kernel", "modules and libraries against the real IPVS table",
+              _in_kernel("tests/kernel", 600), _LAB),
+        Layer("cluster", "whole agents in network namespaces, real traffic, real kills",
+              _in_kernel("tests/cluster", 900), _LAB),
+        Layer("molecule", "roles and playbooks on machines with systemd", _molecule, _LAB),
+    )
+}
+PLANS: dict[str, tuple[str, ...]] = {
+    "check": ("lint", "unit"),
+    "test": ("lint", "unit", "gates", "kernel", "cluster", "molecule"),
+}
+__all__ = ["LAYERS", "PLANS", "Count", "Layer"]

@@ -1,0 +1,87 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run layers of tests in order, quick ones first, and close with a table of what ran.
+
+``python3 -m tests.gates.run check`` (or any other name in layers.PLANS; several may be given).
+The first layer that fails ends the run with status 1, after all of its own steps have run;
+``--keep-going`` runs the others as well. The last line is ``N passed, N failed``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import time
+
+from .layers import LAYERS, PLANS, Layer
+from .machine import Trouble, ensure_packages, main_guarded, say
+from .steps import Count, Outcome, run_step
+
+
+def run_layer(layer: Layer) -> list[Outcome]:
+    """Install what the layer needs, then run every step of it."""
+    say(f"=== {layer.name}: {layer.title}")
+    ensure_packages(layer.packages(), f"for {layer.name}")
+    return [run_step(step, layer.name) for step in layer.steps()]
+
+
+def table(results: list[tuple[str, Outcome]], left: list[str], seconds: float) -> list[str]:
+    """The closing lines: a row a step, the layers that did not run, the totals."""
+    rows = [("layer", "step", "result", "tests", "seconds", "")]
+    total = Count()
+    for layer, outcome in results:
+        count = outcome.count
+        total = total + count
+        result = "not run" if outcome.status is None else "passed" if outcome.good else "FAILED"
+        tests = str(count.passed + count.failed)
+        remark = outcome.note
+        if count.skipped:
+            remark = f"{count.skipped} skipped {remark}".strip()
+        rows.append((layer, outcome.step.name, result, tests, f"{outcome.seconds:.1f}", remark))
+    rows += [(layer, "all", "not run", "0", "0.0", "an earlier layer failed") for layer in left]
+    widths = [max(len(row[i]) for row in rows) for i in range(5)]
+    lines = []
+    for row in rows:
+        cells = [row[i].ljust(widths[i]) for i in range(3)]
+        cells += [row[i].rjust(widths[i]) for i in (3, 4)]
+        lines.append("  ".join([*cells, row[5]]).rstrip())
+    names = list(dict.fromkeys(layer for layer, _ in results))
+    lines += ["", f"ran: {', '.join(names) or 'nothing'}; {seconds:.0f} s in all"]
+    if left:
+        lines.append(f"did NOT run: {', '.join(left)}")
+    return [*lines, f"{total.passed} passed, {total.failed} failed"]
+
+
+def main() -> int:
+    """Command line; gives the exit status."""
+    parser = argparse.ArgumentParser(prog="tests.gates.run", description=__doc__)
+    parser.add_argument("plan", nargs="+", choices=sorted({*PLANS, *LAYERS}))
+    parser.add_argument("--keep-going", action="store_true", help="do not stop at a failed layer")
+    asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    names = list(dict.fromkeys(n for plan in asked.plan for n in PLANS.get(plan, (plan,))))
+    began = time.monotonic()
+    results: list[tuple[str, Outcome]] = []
+    status = 0
+    left = list(names)
+    try:
+        for name in names:
+            outcomes = run_layer(LAYERS[name])
+            left.remove(name)
+            results += [(name, outcome) for outcome in outcomes]
+            if not all(outcome.good for outcome in outcomes):
+                status = 1
+                if not asked.keep_going:
+                    break
+    except Trouble as trouble:
+        say(f"stopped: {trouble}")
+        status = 1
+    except KeyboardInterrupt:
+        say("stopped by Ctrl-C")
+        status = 130
+    say("\n" + "\n".join(table(results, left, time.monotonic() - began)))
+    return status
+
+
+if __name__ == "__main__":
+    main_guarded(main)

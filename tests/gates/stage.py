@@ -1,0 +1,83 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Copies of the checkout in the shapes that the tools insist on.
+
+``stage_collection`` copies the tracked files (as they stand in the working tree) to
+build/stage/ansible_collections/piranha/lvs: ansible-test refuses any other folder name.
+``stage_types`` builds a tree of links in which mypy finds the agent's ``piranha.core`` complete.
+Neither changes anything in the checkout.
+"""
+
+from __future__ import annotations
+
+import filecmp
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from .machine import BUILD, ROOT, Trouble
+
+STAGE = BUILD / "stage"
+STAGED = STAGE / "ansible_collections/piranha/lvs"
+TYPES = BUILD / "types"
+ARCHIVE = Path("roles/piranha_router/files/piranha-agent.tar.gz")
+KEPT = {".git", "tests/output"}
+
+
+def tracked_files() -> list[str]:
+    """Every file that git tracks or has staged, and that exists; paths relative to the checkout."""
+    done = subprocess.run(
+        ["git", "ls-files", "-z", "--cached"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise Trouble(f"git cannot list the checkout's files: {done.stderr.strip()}")
+    return sorted(name for name in done.stdout.split("\0") if name and (ROOT / name).is_file())
+
+
+def stage_collection() -> Path:
+    """Bring the staged copy up to date, the agent's archive included if there is one."""
+    wanted = tracked_files()
+    if (ROOT / ARCHIVE).exists():
+        wanted.append(str(ARCHIVE))
+    STAGED.mkdir(parents=True, exist_ok=True)
+    _remove_strays(set(wanted))
+    for name in wanted:
+        source, target = ROOT / name, STAGED / name
+        if target.exists() and filecmp.cmp(source, target, shallow=False):
+            shutil.copymode(source, target)
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source, target)
+    if not (STAGED / ".git").exists():
+        # Without a repository of its own ansible-test asks ours, which ignores build/.
+        subprocess.run(["git", "init", "-q", str(STAGED)], check=True)
+    return STAGED
+
+
+def _remove_strays(wanted: set[str]) -> None:
+    for folder, folders, files in os.walk(STAGED, topdown=True):
+        here = Path(folder).relative_to(STAGED)
+        folders[:] = [f for f in folders if str(here / f) not in KEPT]
+        for name in files:
+            if str(here / name) not in wanted:
+                (STAGED / here / name).unlink()
+
+
+def stage_types() -> Path:
+    """A tree of links: ``piranha`` with ``piranha.core`` complete, and the collection's plugins."""
+    if TYPES.exists():
+        shutil.rmtree(TYPES)
+    agent = ROOT / "files/piranha-agent/src/piranha"
+    utils = ROOT / "plugins/module_utils"
+    core = TYPES / "piranha/core"
+    core.mkdir(parents=True)
+    for source in agent.iterdir() if agent.is_dir() else ():
+        if source.name not in ("core", "__pycache__"):
+            (TYPES / "piranha" / source.name).symlink_to(source)
+    for source in [agent / "core/__init__.py", utils / "lvs_cf", utils / "ipvs"]:
+        (core / source.name).symlink_to(source)
+    plugins = TYPES / "ansible_collections/piranha/lvs/plugins"
+    plugins.parent.mkdir(parents=True)
+    plugins.symlink_to(ROOT / "plugins")
+    return TYPES

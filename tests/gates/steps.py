@@ -1,0 +1,170 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run one step of a layer: stream what it prints, keep it in a log, say how long it takes, count.
+
+What the steps are stands in layers.py; in which order they run and the closing table in run.py.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import shlex
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .machine import LOGS, ROOT, say, tool_environment
+
+SILENCE = 15.0  # seconds without a line after which we say that the step still runs
+PATIENCE = 45.0  # seconds that an interrupted step gets for cleaning up
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many tests passed, failed and were skipped."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def __add__(self, other: Count) -> Count:
+        return Count(
+            self.passed + other.passed, self.failed + other.failed, self.skipped + other.skipped
+        )
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command. ``count`` reads its log; without it the step counts as one test.
+
+    ``unless`` is a reason why the step cannot run here; it is shown in the closing table.
+    ``limit`` is in seconds.
+    """
+
+    name: str
+    argv: tuple[str, ...] = ()
+    limit: float = 300.0
+    env: dict[str, str] = field(default_factory=dict)
+    cwd: Path = ROOT
+    count: Callable[[str], Count] | None = None
+    unless: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a step. ``status`` is None where it did not run."""
+
+    step: Step
+    status: int | None
+    seconds: float
+    count: Count
+    note: str = ""
+
+    @property
+    def good(self) -> bool:
+        return self.status in (None, 0) and not self.count.failed
+
+
+def pytest_count(log: str) -> Count:
+    """Read pytest's closing line, e.g. ``3 failed, 10 passed, 1 skipped in 2.10s``.
+
+    Without such a line (pytest never got that far) nothing passed.
+    """
+    closing = re.compile(r"^=*\s*((?:\d+ [a-z]+(?:, )?)+) in [\d.]+s.*$", re.MULTILINE)
+    found = closing.findall(log)
+    if not found:
+        return Count()
+    numbers = {word: int(number) for number, word in re.findall(r"(\d+) ([a-z]+)", found[-1])}
+    failed = sum(numbers.get(word, 0) for word in ("failed", "error", "errors"))
+    skipped = sum(numbers.get(word, 0) for word in ("skipped", "deselected"))
+    passed = sum(numbers.get(word, 0) for word in ("passed", "xfailed"))
+    return Count(passed, failed, skipped)
+
+
+def sanity_count(log: str) -> Count:
+    """ansible-test sanity: one for each test that it says it runs, less those that it skips."""
+    ran = len(re.findall(r"^Running sanity test ", log, re.MULTILINE))
+    wrong = len(re.findall(r"^ERROR: Found \d+ .* issue", log, re.MULTILINE))
+    return Count(max(ran - wrong, 0), wrong)
+
+
+def run_step(step: Step, layer: str) -> Outcome:
+    """Run a step to its end or its time limit; the log is build/logs/LAYER-STEP.log."""
+    if step.unless:
+        say(f"--- {layer}: {step.name}: NOT RUN: {step.unless}")
+        return Outcome(step, None, 0.0, Count(), f"not run: {step.unless}")
+    say(f"--- {layer}: {step.name}")
+    say("  $ " + shlex.join(_short(word) for word in step.argv))
+    LOGS.mkdir(parents=True, exist_ok=True)
+    log_file = LOGS / f"{layer}-{re.sub(r'[^a-z0-9]+', '-', step.name.lower())}.log"
+    began = time.monotonic()
+    try:
+        status, note = _stream(step, log_file)
+    except OSError as error:
+        status, note = 127, f"{_short(step.argv[0])}: {error.strerror}"
+        say(f"  cannot start {note}")
+        log_file.write_text(note + "\n", encoding="utf-8")
+    seconds = time.monotonic() - began
+    text = log_file.read_text(encoding="utf-8", errors="replace")
+    count = step.count(text) if step.count else Count(int(status == 0), int(status != 0))
+    if status != 0 and count.failed == 0:
+        count = Count(count.passed, 1, count.skipped)
+    say(f"  {'ok' if status == 0 else 'FAILED'} after {seconds:.1f} s, log {_short(log_file)}")
+    return Outcome(step, status, seconds, count, note)
+
+
+def _short(word: str | Path) -> str:
+    return str(word).replace(f"{ROOT}/", "")
+
+
+def _stream(step: Step, log_file: Path) -> tuple[int, str]:
+    """Run the command, copy its output to us and to the log; give status and a remark."""
+    began = last = time.monotonic()
+    env = tool_environment() | step.env
+    with log_file.open("wb") as log, subprocess.Popen(
+        step.argv, cwd=step.cwd, env=env, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, process_group=0,
+    ) as child:
+        assert child.stdout is not None
+        pipe = child.stdout.fileno()
+        try:
+            while True:
+                ready, _, _ = select.select([pipe], [], [], 1.0)
+                now = time.monotonic()
+                if ready:
+                    piece = os.read(pipe, 65536)
+                    if not piece:
+                        break
+                    os.write(1, piece)
+                    log.write(piece)
+                    last = now
+                elif child.poll() is not None:
+                    break  # a grandchild may hold the pipe open
+                elif now - last > SILENCE:
+                    say(f"  ... {step.name} still runs, {now - began:.0f} s of {step.limit:.0f}")
+                    last = now
+                if now - began > step.limit:
+                    _end(child)
+                    return 124, f"took longer than {step.limit:.0f} s"
+            return child.wait(), ""
+        except BaseException:
+            _end(child)
+            raise
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """Ask the step's process group to stop, wait for it to clean up, then make it."""
+    for sign, patience in ((signal.SIGINT, PATIENCE), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
+        try:
+            os.killpg(child.pid, sign)
+            child.wait(patience)
+            return
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
