@@ -78,7 +78,8 @@ def _gates() -> list[Step]:
     docs = _tool("antsibull-docs", "lint-collection-docs", "--plugin-docs",
                  "--validate-collection-refs=self", ".")
     return [
-        Step("reuse", _tool("reuse", "lint", "--quiet"), limit=60),
+        Step("stage", _gate("stage"), limit=60),
+        Step("reuse", _tool("reuse", "lint", "--lines"), limit=60),
         Step("build and install", _gate("collection"), limit=120),
         Step("changelog", _tool("antsibull-changelog", "lint"), cwd=STAGED, limit=60),
         Step("plugin docs", docs, cwd=STAGED, env=here, limit=120),

@@ -45,7 +45,7 @@ def table(results: list[tuple[str, Outcome]], left: list[str], seconds: float) -
         cells = [row[i].ljust(widths[i]) for i in range(3)]
         cells += [row[i].rjust(widths[i]) for i in (3, 4)]
         lines.append("  ".join([*cells, row[5]]).rstrip())
-    names = list(dict.fromkeys(layer for layer, _ in results))
+    names = list(dict.fromkeys(result[0] for result in results))
     lines += ["", f"ran: {', '.join(names) or 'nothing'}; {seconds:.0f} s in all"]
     if left:
         lines.append(f"did NOT run: {', '.join(left)}")

@@ -16,7 +16,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from .machine import BUILD, ROOT, Trouble
+from .machine import BUILD, ROOT, Trouble, main_guarded, say
 
 STAGE = BUILD / "stage"
 STAGED = STAGE / "ansible_collections/piranha/lvs"
@@ -81,3 +81,13 @@ def stage_types() -> Path:
     plugins.parent.mkdir(parents=True)
     plugins.symlink_to(ROOT / "plugins")
     return TYPES
+
+
+def main() -> int:
+    """Command line: bring the staged collection up to date."""
+    say(f"{len(tracked_files())} tracked files are in {stage_collection().relative_to(ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    main_guarded(main)

@@ -134,7 +134,7 @@ def _stream(step: Step, log_file: Path) -> tuple[int, str]:
         pipe = child.stdout.fileno()
         try:
             while True:
-                ready, _, _ = select.select([pipe], [], [], 1.0)
+                ready = select.select([pipe], [], [], 1.0)[0]
                 now = time.monotonic()
                 if ready:
                     piece = os.read(pipe, 65536)
