@@ -187,7 +187,7 @@ class Service(_Value, _Service):
 
     __slots__ = ()
 
-    def __new__(  # noqa: PLR0913 - one argument for each thing the kernel stores
+    def __new__(
         cls,
         key: ServiceKey,
         scheduler: str = "wlc",
@@ -324,7 +324,7 @@ class Server(_Value, _Server):
 
     __slots__ = ()
 
-    def __new__(  # noqa: PLR0913 - one argument for each thing the kernel stores
+    def __new__(
         cls,
         key: ServerKey,
         weight: int = 1,

@@ -1,0 +1,392 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The only socket of the IPVS library: reads the kernel's table and applies operations to it.
+
+It decides nothing: plan.py says what to do, codec.py how to say it. It waits for nothing but the
+kernel, for a bounded time; a call takes well under a millisecond for one entry.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import struct
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, TypeVar
+
+from . import codec
+from .errors import IpvsError
+from .model import Entry, ServerKey, Service, ServiceKey, Table
+from .plan import Kind, Operation, reached
+
+_Result = TypeVar("_Result")
+
+BATCH = 100  # acknowledged messages at once: 300 overrun the default receive buffer
+RECEIVE_SECONDS = 5.0
+
+_NETLINK_GENERIC = 16  # linux/netlink.h; the socket module does not name these on every system
+_SOL_NETLINK = 270
+_NETLINK_CAP_ACK = 10
+_DATAGRAM = 65536  # the kernel fills dumps up to 32 KiB a datagram
+
+_IN_KERNEL = "IPVS in the kernel"
+_NO_IPVS = IpvsError(
+    _IN_KERNEL,
+    "this kernel has no IPVS (its netlink family is not registered)",
+    "load it with 'modprobe ip_vs', or install a kernel that has it",
+    errno.ENOENT,
+)
+_NO_PRIVILEGE = IpvsError(
+    _IN_KERNEL,
+    "this process may not read or change the table",
+    "run it as root or with the capability CAP_NET_ADMIN",
+    errno.EPERM,
+)
+
+
+class Outcome(NamedTuple):
+    """What became of one operation: ``error`` is None where the wanted result is there."""
+
+    operation: Operation
+    error: IpvsError | None
+
+
+class Report(NamedTuple):
+    """What became of a list of operations, in their order."""
+
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def errors(self) -> tuple[IpvsError, ...]:
+        """The errors, first things first; empty if everything is as wanted."""
+        return tuple(outcome.error for outcome in self.outcomes if outcome.error)
+
+    @property
+    def done(self) -> tuple[Operation, ...]:
+        """The operations whose result is there."""
+        return tuple(outcome.operation for outcome in self.outcomes if not outcome.error)
+
+    def raise_first(self) -> None:
+        """Raise the first error, if there is one."""
+        for error in self.errors:
+            raise error
+
+
+class Snapshot(NamedTuple):
+    """The table with what changes by itself: connections and counters."""
+
+    table: Table
+    services: dict[ServiceKey, codec.ServiceRow]
+    servers: dict[tuple[ServiceKey, ServerKey], codec.ServerRow]
+
+
+class _Unknown(Exception):
+    """The kernel's answers were lost (ENOBUFS): what it did must be read from the table."""
+
+
+# What another message may still bring about, where the first one met a table that had changed
+# meanwhile. A pair that is not here is a real error.
+_SECOND_TRY = {
+    (Kind.ADD_SERVICE, errno.EEXIST): Kind.EDIT_SERVICE,
+    (Kind.EDIT_SERVICE, errno.ESRCH): Kind.ADD_SERVICE,
+    (Kind.ADD_SERVER, errno.EEXIST): Kind.EDIT_SERVER,
+    (Kind.ADD_SERVER, errno.ESRCH): Kind.ADD_SERVER,
+    (Kind.EDIT_SERVER, errno.ENOENT): Kind.ADD_SERVER,
+    (Kind.EDIT_SERVER, errno.ESRCH): Kind.ADD_SERVER,
+}
+_GONE = {Kind.DELETE_SERVICE: (errno.ESRCH,), Kind.DELETE_SERVER: (errno.ESRCH, errno.ENOENT)}
+
+
+class Kernel:
+    """The IPVS table of the network namespace in which the first call is made.
+
+    A context manager; the socket opens at the first call, and again in a forked child, so that
+    two processes never share one. Not for two threads at once. Every method raises IpvsError.
+
+    Args:
+        batch: how many messages go to the kernel at once.
+        seconds: how long to wait for any one answer.
+        receive_buffer: bytes, None for the system's default.
+    """
+
+    def __init__(
+        self,
+        batch: int = BATCH,
+        seconds: float = RECEIVE_SECONDS,
+        receive_buffer: int | None = None,
+    ) -> None:
+        self._batch = batch
+        self._seconds = seconds
+        self._receive_buffer = receive_buffer
+        self._socket: socket.socket | None = None
+        self._process = 0
+        self._family = 0
+        self._sequence = int(time.time()) & 0x3FFFFFFF
+
+    def __enter__(self) -> Kernel:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the socket; the next call opens another."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    # Reading
+
+    def read(self) -> Table:
+        """Return the whole table. It is read service by service: no snapshot of one moment."""
+        return self.snapshot(counters=False).table
+
+    def snapshot(self, counters: bool = True) -> Snapshot:
+        """Return the table, connections of each server and, on request, all counters."""
+        return self._guarded(lambda: self._snapshot(counters))
+
+    def _snapshot(self, counters: bool) -> Snapshot:
+        family = self._open()
+        entries: dict[ServiceKey, Entry] = {}
+        services: dict[ServiceKey, codec.ServiceRow] = {}
+        servers: dict[tuple[ServiceKey, ServerKey], codec.ServerRow] = {}
+        for body in self._dump(codec.services_request(family, self._next())):
+            row = codec.decode_service(body, counters)
+            services[row.service.key] = row
+        for key, row in services.items():
+            here = {}
+            for body in self._dump(codec.servers_request(family, self._next(), key)):
+                server_row = codec.decode_server(body, key.family, counters)
+                server = server_row.server
+                here[server.key] = server
+                servers[key, server.key] = server_row
+            entries[key] = Entry(row.service, here)
+        return Snapshot(Table.of_entries(entries), services, servers)
+
+    # Writing
+
+    def apply(self, operations: Iterable[Operation]) -> Report:
+        """Send the operations, in order and in batches; say what became of each.
+
+        An operation that the kernel refuses does not stop the others. Where the table changed
+        meanwhile (an entry came or went), what is wanted is tried once more the other way. Raises
+        IpvsError only where nothing at all can be said: no IPVS, no privilege, no answer.
+        """
+        return self._guarded(lambda: self._apply(tuple(operations)))
+
+    def _apply(self, operations: Sequence[Operation]) -> Report:
+        numbers: list[int | None] = []
+        for start in range(0, len(operations), self._batch):
+            batch = operations[start : start + self._batch]
+            first = self._send(batch)
+            second = [self._second_try(op, number) for op, number in zip(batch, first)]
+            again = [op for op in second if op is not None]
+            answers = iter(self._send(again) if again else ())
+            numbers += [
+                number if op is None else next(answers) for op, number in zip(second, first)
+            ]
+        if None in numbers:
+            numbers = self._settled(operations, numbers)
+        return Report(
+            tuple(
+                Outcome(operation, _refusal(operation, number or 0))
+                for operation, number in zip(operations, numbers)
+            )
+        )
+
+    @staticmethod
+    def _second_try(operation: Operation, number: int | None) -> Operation | None:
+        if number is None:
+            return None
+        kind = _SECOND_TRY.get((operation.kind, number))
+        return operation._replace(kind=kind) if kind else None
+
+    def _settled(
+        self, operations: Sequence[Operation], numbers: Sequence[int | None]
+    ) -> list[int | None]:
+        """Fill in the outcomes that are unknown by looking at the table."""
+        table = self._snapshot(counters=False).table
+        return [
+            (0 if reached(table, operation) else errno.ENOBUFS) if number is None else number
+            for operation, number in zip(operations, numbers)
+        ]
+
+    def _send(self, operations: Sequence[Operation]) -> list[int | None]:
+        """Send one batch; return an error number each, 0 for done, None for an answer lost."""
+        family = self._open()
+        numbers: dict[int, int | None] = {}
+        data = []
+        for operation in operations:
+            sequence = self._next()
+            numbers[sequence] = None
+            data.append(codec.operation_request(family, sequence, operation))
+        self._put(b"".join(data))
+        waiting = len(numbers)
+        try:
+            while waiting:
+                for answer in codec.messages(self._get()):
+                    if answer.kind == codec.NLMSG_ERROR and answer.sequence in numbers:
+                        waiting -= 1
+                        numbers[answer.sequence] = codec.error_number(answer.body)
+        except _Unknown:
+            self.close()  # with whatever is still queued on it
+        if errno.EPERM in numbers.values():
+            raise _fresh(_NO_PRIVILEGE)
+        return list(numbers.values())
+
+    # The socket
+
+    def _guarded(self, call: Callable[[], _Result]) -> _Result:
+        try:
+            return call()
+        except IpvsError:
+            raise
+        except _Unknown:
+            self.close()
+            raise IpvsError(
+                _IN_KERNEL, "answers were lost (ENOBUFS)", "try again", errno.ENOBUFS
+            ) from None
+        except (OSError, ValueError) as error:
+            self.close()  # a half-read socket must not answer the next question
+            raise _spoken(error) from error
+
+    def _open(self) -> int:
+        """Return the family's number, with a socket that is this process's own."""
+        if self._socket is not None and self._process == os.getpid():
+            return self._family
+        self.close()
+        self._socket = socket.socket(
+            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_GENERIC
+        )
+        self._process = os.getpid()
+        whole = int(self._seconds)
+        limit = struct.pack("@ll", whole, int((self._seconds - whole) * 1e6))
+        # A time limit of the kernel's own costs no poll() before each read, settimeout() does.
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+        # Errors would carry the whole refused message back, and fill the receive buffer.
+        self._socket.setsockopt(_SOL_NETLINK, _NETLINK_CAP_ACK, 1)
+        if self._receive_buffer is not None:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer)
+        self._socket.bind((0, 0))
+        self._family = self._find_family()
+        return self._family
+
+    def _find_family(self) -> int:
+        sequence = self._next()
+        self._put(codec.family_request(sequence))
+        number = 0
+        while True:
+            for answer in codec.messages(self._get()):
+                if answer.sequence != sequence:
+                    continue
+                if answer.kind != codec.NLMSG_ERROR:
+                    number = codec.family_number(answer.body)
+                    continue
+                error = codec.error_number(answer.body)
+                if error == errno.ENOENT:
+                    self.close()
+                    raise _fresh(_NO_IPVS)
+                if error:
+                    raise OSError(error, os.strerror(error))
+                return number
+
+    def _dump(self, request: bytes) -> Iterator[bytes]:
+        sequence = self._sequence
+        self._put(request)
+        while True:
+            for answer in codec.messages(self._get()):
+                if answer.sequence != sequence:
+                    continue
+                if answer.kind in (codec.NLMSG_DONE, codec.NLMSG_ERROR):
+                    error = codec.error_number(answer.body)
+                    if error:
+                        raise OSError(error, os.strerror(error))
+                    return
+                yield answer.body
+
+    def _next(self) -> int:
+        self._sequence = (self._sequence + 1) & 0xFFFFFFFF
+        return self._sequence
+
+    def _put(self, data: bytes) -> None:
+        if self._socket is not None:
+            self._socket.sendto(data, (0, 0))
+
+    def _get(self) -> bytes:
+        if self._socket is None:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        try:
+            return self._socket.recv(_DATAGRAM)
+        except OSError as error:
+            if error.errno == errno.ENOBUFS:
+                raise _Unknown from None
+            raise
+
+
+def _fresh(error: IpvsError) -> IpvsError:
+    # A constant that is raised would gather tracebacks.
+    return IpvsError(error.place, error.reason, error.remedy, error.errno)
+
+
+def _spoken(error: OSError | ValueError) -> IpvsError:
+    """A sentence for what the socket or the codec says."""
+    if isinstance(error, ValueError):
+        return IpvsError(
+            _IN_KERNEL, f"the kernel's answer cannot be read: {error}", "report it as a bug"
+        )
+    if error.errno in (errno.EPERM, errno.EACCES):
+        return _fresh(_NO_PRIVILEGE)
+    if error.errno in (errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT):
+        return IpvsError(_IN_KERNEL, "this system has no generic netlink", "use Linux", error.errno)
+    if error.errno == errno.EAGAIN:
+        return IpvsError(_IN_KERNEL, "the kernel did not answer in time", "try again", error.errno)
+    return IpvsError(_IN_KERNEL, f"netlink failed: {error.strerror}", "", error.errno)
+
+
+def _refusal(operation: Operation, number: int) -> IpvsError | None:
+    """A sentence for what the kernel answered to an operation; None where it is as wanted."""
+    if number == 0 or number in _GONE.get(operation.kind, ()):
+        return None
+    place = str(operation)
+    subject = operation.subject
+    if isinstance(subject, Service):
+        if number == errno.ENOENT:
+            return _missing_module(place, subject)
+        if number == errno.EAFNOSUPPORT:
+            return IpvsError(place, "this kernel's IPVS has no IPv6", "use IPv4", number)
+    elif number == errno.ESRCH:
+        return IpvsError(place, "the virtual service is not there", "add it first", number)
+    elif number == errno.EINVAL and subject.key.family != operation.service.family:
+        return IpvsError(
+            place,
+            "the kernel joins IPv4 and IPv6 only by tunnel and only while no sync daemon runs",
+            "stop the sync daemon or use an address of the service's family",
+            number,
+        )
+    elif number == errno.EINVAL:
+        return IpvsError(
+            place,
+            "the kernel refuses the address or the tunnel settings",
+            "use a unicast address that this host has a route to",
+            number,
+        )
+    if number == errno.ENOBUFS:
+        return IpvsError(
+            place,
+            "the kernel's answer was lost and the table is not as wanted",
+            "try again",
+            number,
+        )
+    return IpvsError(place, f"the kernel refuses it: {os.strerror(number)}", "", number)
+
+
+def _missing_module(place: str, service: Service) -> IpvsError:
+    reason = f"the kernel does not know scheduler {service.scheduler}"
+    remedy = f"choose another one or provide the kernel module ip_vs_{service.scheduler}"
+    if service.engine:
+        reason += f", or not the persistence engine {service.engine}"
+        remedy += f" (for the engine ip_vs_pe_{service.engine})"
+    return IpvsError(place, reason, remedy, errno.ENOENT)
