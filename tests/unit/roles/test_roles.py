@@ -1,0 +1,140 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a role documents and what it has are the same."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.piranha.lvs.plugins.filter.cluster import DEFAULTS, VARIABLES
+
+ROOT = Path(__file__).parents[3]
+ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if path.is_dir())
+
+
+def load(role: str, path: str) -> Any:
+    return yaml.safe_load((ROOT / "roles" / role / path).read_text(encoding="utf-8"))
+
+
+def options(role: str) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = load(role, "meta/argument_specs.yml")["argument_specs"][
+        "main"
+    ]["options"]
+    return found
+
+
+def tasks(role: str) -> list[dict[str, Any]]:
+    """Give all tasks and handlers of a role, those in blocks included."""
+    found: list[dict[str, Any]] = []
+    for folder in ("tasks", "handlers"):
+        for path in sorted((ROOT / "roles" / role / folder).glob("*.yml")):
+            pile = list(yaml.safe_load(path.read_text(encoding="utf-8")))
+            while pile:
+                task = pile.pop()
+                found.append(task)
+                for part in ("block", "rescue", "always"):
+                    pile.extend(task.get(part, []))
+    return found
+
+
+def test_there_are_the_two_roles() -> None:
+    assert ROLES == ["piranha_realserver", "piranha_router"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_defaults_and_specification_agree(role: str) -> None:
+    defaults = load(role, "defaults/main.yml")
+    specified = {
+        name: option for name, option in options(role).items() if name.startswith(f"{role}_")
+    }
+    assert set(defaults) == set(specified)
+    for name, value in defaults.items():
+        if isinstance(value, str) and "{{" in value:
+            assert "default" not in specified[name], (
+                f"{name}: a computed default is told in the description"
+            )
+            assert "Default is" in str(specified[name]["description"]), name
+        else:
+            assert specified[name].get("default") == value, name
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_option_says_its_type_and_meaning(role: str) -> None:
+    for name, option in options(role).items():
+        assert option["type"], name
+        assert option["description"], name
+        assert option["type"] != "list" or option["elements"], name
+
+
+def test_the_description_is_handed_over_whole() -> None:
+    handed = load("piranha_router", "vars/main.yml")["__piranha_router_description"]
+    assert set(handed) == set(DEFAULTS)
+    specified = options("piranha_router")
+    for key, variable in VARIABLES.items():
+        assert variable in handed[key]
+        assert variable in specified
+    assert specified["piranha_router_group"]["default"] == DEFAULTS["router_group"]
+    assert f"V({DEFAULTS['name']})" in str(specified["piranha_cluster_name"]["description"])
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_nothing_is_ignored_and_no_shell_is_used(role: str) -> None:
+    for task in tasks(role):
+        assert "ignore_errors" not in task, task["name"]
+        assert not {"ansible.builtin.shell", "ansible.builtin.raw", "ansible.builtin.script"} & set(
+            task
+        ), task["name"]
+        command = task.get("ansible.builtin.command")
+        assert command is None or ("argv" in command and "changed_when" in task), task["name"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_notified_handler_exists(role: str) -> None:
+    handlers = load(role, "handlers/main.yml")
+    known = {handler["name"] for handler in handlers} | {
+        handler.get("listen") for handler in handlers
+    }
+    for task in tasks(role):
+        notified = task.get("notify", [])
+        assert set([notified] if isinstance(notified, str) else notified) <= known, task["name"]
+
+
+def test_handlers_touch_the_active_router_last_and_one_router_at_a_time() -> None:
+    for topic in ("Restart pulse", "Reload pulse"):
+        standby, active = (
+            h for h in load("piranha_router", "handlers/main.yml") if h.get("listen") == topic
+        )
+        assert "not __piranha_router_active" in standby["when"]
+        assert "__piranha_router_active" in active["when"]
+        for handler in (standby, active):
+            assert handler["throttle"] == 1
+            assert handler["any_errors_fatal"] is True
+
+
+def test_secrets_stay_out_of_logs() -> None:
+    named = {task["name"]: task for task in tasks("piranha_router")}
+    for name in (
+        "Check the heartbeat key that was given",
+        "Make a new key, once for the whole cluster",
+        "Read the key where it is",
+        "Write the key",
+    ):
+        assert named[name]["no_log"] == "{{ piranha_router_secure_logging }}"
+    assert named["Write the key"]["diff"] is False
+    assert named["Write the key"]["ansible.builtin.copy"]["mode"] == "0600"
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_only_documented_names_are_public(role: str) -> None:
+    """A variable that begins with the role's name and is not documented is a slip of the pen."""
+    documented = set(options("piranha_router")) | set(options("piranha_realserver")) | set(ROLES)
+    tags = {f"{name}_{part}" for name in ROLES for part in ("install", "configure", "service")}
+    for path in (ROOT / "roles" / role).rglob("*"):
+        if path.suffix in (".yml", ".j2"):
+            text = path.read_text(encoding="utf-8")
+            found = set(re.findall(r"(?<![\w.])piranha_(?:router|realserver)(?:_\w+)?", text))
+            assert found <= documented | tags, f"{path}: {sorted(found - documented - tags)}"
