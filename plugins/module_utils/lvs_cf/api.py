@@ -1,0 +1,53 @@
+# Copyright: (c) piranha.lvs founders
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The front door of the library: text or data in, configuration and findings out.
+
+Reads and writes no file; callers bring the bytes.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .check import check
+from .config import Config, read
+from .document import Document, parse
+from .findings import ERROR, Finding, in_order
+
+
+class Loaded(NamedTuple):
+    """A text, what it means, and everything that is to be said about it, in its order."""
+
+    document: Document
+    config: Config
+    findings: list[Finding]
+    name: str
+
+    @property
+    def errors(self) -> list[Finding]:
+        """The findings that forbid using the configuration."""
+        return [found for found in self.findings if found.severity == ERROR]
+
+    def report(self) -> list[str]:
+        """The findings, one line each."""
+        return [found.format(self.name) for found in self.findings]
+
+
+def load(text: str, name: str = "lvs.cf") -> Loaded:
+    """Parse, read and check a text. Never fails; what is wrong stands in the findings."""
+    document = parse(text)
+    config, findings = read(document)
+    everything = document.findings + findings + check(config)
+    return Loaded(document, config, in_order(everything), name)
+
+
+def decode(data: bytes) -> str:
+    """The text of a file's bytes. Bytes that are not UTF-8 survive and encode() restores them."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def encode(text: str) -> bytes:
+    """The way back from decode()."""
+    return text.encode("utf-8", "surrogateescape")

@@ -1,0 +1,456 @@
+# Copyright: (c) piranha.lvs founders
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every directive of lvs.cf, one row each: the single source of what the language knows.
+
+Parser, checker, writer, module and reference page read this table. It holds no logic: how a
+type is read and written is in values.py, what one directive means to another in check.py.
+Defaults and types are those of Piranha 0.8.6's parser, except for rows marked extended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+GLOBAL = "global"
+VIRTUAL = "virtual"
+FAILOVER = "failover"
+SERVER = "server"
+
+CLASSIC = "classic"
+EXTENDED = "extended"
+
+# Types; values.py says what each accepts.
+SWITCH = "switch"
+NUMBER = "number"
+SECONDS = "seconds"
+WHOLE_SECONDS = "whole seconds"
+PORT = "port"
+CHOICE = "choice"
+HOST = "host"
+IP = "ip"
+ADDRESS_DEVICE = "address and device"
+MASK = "mask"
+TEXT = "text"
+QUOTED = "quoted text"
+PATH = "path"
+LIST = "list"
+
+SCHEDULERS_CLASSIC = ("rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh")
+SCHEDULERS = (*SCHEDULERS_CLASSIC, "sed", "nq", "fo", "ovf", "mh", "twos")
+FORWARDS = ("nat", "direct", "tunnel")
+
+_MARK_HIGH = 0xFFFFFFFF
+_YEAR = 31536000
+
+
+@dataclass(frozen=True, eq=False)
+class Directive:
+    """One row. Compared by identity, since there is one row for each directive of a block."""
+
+    where: str  # block: global, virtual (failover takes the same) or server
+    name: str
+    kind: str  # one of the types above
+    default: int | float | str | None  # effective value when it is not written; None is unset
+    doc: str  # one sentence
+    low: float | None = None  # inclusive, in the directive's unit
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    aliases: Mapping[str, str] = field(default_factory=dict)  # what may be written -> its meaning
+    dialect: str = CLASSIC
+    unused: bool = False  # read and kept, but nothing acts on it
+    lenient: bool = False  # an unreadable value is ignored with a warning, as the original did
+
+
+def _switch(where: str, name: str, default: int, doc: str, *, unused: bool = False) -> Directive:
+    return Directive(where, name, SWITCH, default, doc, low=0, high=1, unused=unused)
+
+
+def _port(where: str, name: str, default: int | None, low: int, doc: str) -> Directive:
+    return Directive(where, name, PORT, default, doc, low=low, high=65535)
+
+
+def _seconds(where: str, name: str, default: float, low: float, doc: str) -> Directive:
+    return Directive(where, name, SECONDS, default, doc, low=low, high=_YEAR)
+
+
+def _kernel_timeout(name: str, doc: str) -> Directive:
+    return Directive(GLOBAL, name, WHOLE_SECONDS, 0, doc, low=0, high=_YEAR)
+
+
+_GLOBALS = (
+    Directive(
+        GLOBAL,
+        "serial_no",
+        NUMBER,
+        0,
+        "Counter that an editor raises when it saves; nothing acts on it.",
+        low=0,
+        high=_MARK_HIGH,
+        unused=True,
+    ),
+    Directive(
+        GLOBAL,
+        "service",
+        CHOICE,
+        "lvs",
+        "What the routers run: virtual servers (lvs) or failover services (fos).",
+        choices=("lvs", "fos"),
+    ),
+    Directive(
+        GLOBAL,
+        "primary",
+        HOST,
+        None,
+        "Public address of the primary router; the machine that has this address is the primary.",
+    ),
+    Directive(
+        GLOBAL,
+        "primary_private",
+        HOST,
+        None,
+        "The primary's address on the second heartbeat path; the public address if unset.",
+    ),
+    Directive(
+        GLOBAL,
+        "primary_shared",
+        TEXT,
+        None,
+        "Shared SCSI device as the primary names it; read and not used.",
+        unused=True,
+    ),
+    Directive(
+        GLOBAL, "backup", HOST, None, "Public address of the backup router; 0.0.0.0 means none."
+    ),
+    _switch(
+        GLOBAL, "backup_active", 0, "Whether there is a backup router to exchange heartbeats with."
+    ),
+    Directive(
+        GLOBAL,
+        "backup_private",
+        HOST,
+        None,
+        "The backup's address on the second heartbeat path; counts only with primary_private.",
+    ),
+    Directive(
+        GLOBAL,
+        "backup_shared",
+        TEXT,
+        None,
+        "Shared SCSI device as the backup names it; read and not used.",
+        unused=True,
+    ),
+    _switch(GLOBAL, "heartbeat", 0, "Read and not used; backup_active decides.", unused=True),
+    _port(
+        GLOBAL, "heartbeat_port", 539, 1, "UDP port of the heartbeats, the same on both routers."
+    ),
+    _seconds(GLOBAL, "keepalive", 2, 0.01, "Time between two heartbeats."),
+    _seconds(
+        GLOBAL,
+        "deadtime",
+        5,
+        0.01,
+        "Silence after which the partner counts as dead; must be above keepalive.",
+    ),
+    Directive(
+        GLOBAL,
+        "heartbeat_key_file",
+        PATH,
+        "/etc/piranha/heartbeat.key",
+        "File with the key that authenticates heartbeats, the same on both routers.",
+        dialect=EXTENDED,
+    ),
+    Directive(
+        GLOBAL,
+        "start_delay",
+        SECONDS,
+        0,
+        "Extra time after start during which silence of the partner does not count.",
+        low=0,
+        high=_YEAR,
+        dialect=EXTENDED,
+    ),
+    Directive(
+        GLOBAL,
+        "rsh_command",
+        TEXT,
+        "rsh",
+        "Program that fetches the load of a real server for load_monitor = uptime.",
+    ),
+    Directive(
+        GLOBAL,
+        "network",
+        CHOICE,
+        "nat",
+        "Forwarding method of all virtual servers that do not set forward.",
+        choices=FORWARDS,
+    ),
+    Directive(
+        GLOBAL,
+        "nat_router",
+        ADDRESS_DEVICE,
+        None,
+        "Floating gateway address of the real servers, and its device; only with NAT.",
+    ),
+    Directive(GLOBAL, "nat_nmask", MASK, None, "Netmask of nat_router."),
+    Directive(
+        GLOBAL,
+        "reservation_conflict_action",
+        CHOICE,
+        None,
+        "What to do about a conflict on a shared SCSI device; read and not used.",
+        choices=("nothing", "preempt"),
+        unused=True,
+    ),
+    Directive(GLOBAL, "debug_level", TEXT, "NONE", "Read and not used.", unused=True),
+    Directive(
+        GLOBAL,
+        "ipvsadm",
+        TEXT,
+        "/sbin/ipvsadm",
+        "Path of ipvsadm; read and not used, the table is written through netlink.",
+        unused=True,
+    ),
+    _switch(GLOBAL, "sync", 0, "Read and not used.", unused=True),
+    Directive(
+        GLOBAL,
+        "monitor_links",
+        NUMBER,
+        0,
+        "1 watches the carrier of the interfaces that hold this router's addresses.",
+        low=0,
+        high=_MARK_HIGH,
+    ),
+    _switch(GLOBAL, "syncdaemon", 0, "Run the kernel's connection synchronisation daemon."),
+    Directive(
+        GLOBAL, "syncd_iface", TEXT, "eth0", "Multicast interface of the synchronisation daemon."
+    ),
+    Directive(
+        GLOBAL,
+        "syncd_id",
+        NUMBER,
+        0,
+        "Group number of the synchronisation daemon.",
+        low=0,
+        high=255,
+    ),
+    _kernel_timeout("tcp_timeout", "Kernel timeout of idle TCP connections; 0 leaves it as it is."),
+    _kernel_timeout(
+        "tcpfin_timeout", "Kernel timeout of TCP connections after FIN; 0 leaves it as it is."
+    ),
+    _kernel_timeout("udp_timeout", "Kernel timeout of UDP exchanges; 0 leaves it as it is."),
+    Directive(
+        GLOBAL, "active_cmd", QUOTED, None, "Command run when this router becomes active; no shell."
+    ),
+    Directive(
+        GLOBAL,
+        "inactive_cmd",
+        QUOTED,
+        None,
+        "Command run when this router becomes standby; no shell.",
+    ),
+    _switch(
+        GLOBAL,
+        "hard_shutdown",
+        1,
+        "Read and not used; a failed check engine is restarted.",
+        unused=True,
+    ),
+)
+
+_VIRTUALS = (
+    _switch(VIRTUAL, "active", 0, "1 puts the block into service; 0 skips it everywhere."),
+    Directive(
+        VIRTUAL, "address", ADDRESS_DEVICE, None, "Virtual address, and the device that carries it."
+    ),
+    Directive(VIRTUAL, "vip_nmask", MASK, None, "Netmask of the virtual address."),
+    Directive(
+        VIRTUAL, "sorry_server", IP, None, "Real server of last resort, used when no other is up."
+    ),
+    Directive(
+        VIRTUAL,
+        "fwmark",
+        NUMBER,
+        0,
+        "Firewall mark that makes the service instead of address and port; 0 is none.",
+        low=0,
+        high=_MARK_HIGH,
+    ),
+    Directive(
+        VIRTUAL,
+        "forward",
+        CHOICE,
+        None,
+        "Forwarding method of this virtual server; the global network if unset.",
+        choices=FORWARDS,
+        dialect=EXTENDED,
+    ),
+    Directive(
+        VIRTUAL,
+        "protocol",
+        CHOICE,
+        "tcp",
+        "Protocol of the service and of its check.",
+        choices=("tcp", "udp"),
+    ),
+    _port(
+        VIRTUAL,
+        "port",
+        80,
+        0,
+        "Port of the service, by number or name; 0 is every port, with persistence only.",
+    ),
+    Directive(
+        VIRTUAL,
+        "scheduler",
+        CHOICE,
+        "wlc",
+        "How the kernel picks a real server.",
+        choices=SCHEDULERS,
+        aliases={"pcc": "lc"},
+    ),
+    Directive(
+        VIRTUAL,
+        "persistent",
+        WHOLE_SECONDS,
+        0,
+        "How long a client stays with its real server; 0 is off.",
+        low=0,
+        high=_YEAR,
+    ),
+    Directive(
+        VIRTUAL,
+        "pmask",
+        MASK,
+        None,
+        "Netmask that groups clients for persistence; unset, each client is its own.",
+        lenient=True,
+    ),
+    Directive(
+        VIRTUAL,
+        "client_monitor",
+        TEXT,
+        "/usr/sbin/nanny",
+        "Program that checked real servers; read and not used.",
+        unused=True,
+    ),
+    Directive(
+        VIRTUAL,
+        "send",
+        QUOTED,
+        None,
+        "Text sent after connecting; knows the escapes \\r \\n \\t \\' \\\" \\\\.",
+    ),
+    Directive(VIRTUAL, "expect", QUOTED, None, "Text the answer must begin with; * is anything."),
+    Directive(
+        VIRTUAL,
+        "send_program",
+        QUOTED,
+        None,
+        "Program that checks instead of send; %h and %p become address and port.",
+    ),
+    _switch(VIRTUAL, "use_regex", 0, "Read expect as a regular expression."),
+    _seconds(
+        VIRTUAL, "timeout", 10, 0.01, "Time between two checks, and time limit of each step of one."
+    ),
+    Directive(
+        VIRTUAL,
+        "reentry",
+        SECONDS,
+        180,
+        "How long a failed server must answer before it returns; 0 means 180.",
+        low=0.01,
+        high=_YEAR,
+        aliases={"0": "180"},
+    ),
+    Directive(
+        VIRTUAL,
+        "rise",
+        NUMBER,
+        None,
+        "Good checks in a row after which a server returns; reentry decides if unset.",
+        low=1,
+        high=1000,
+        dialect=EXTENDED,
+    ),
+    Directive(
+        VIRTUAL,
+        "fall",
+        NUMBER,
+        1,
+        "Failed checks in a row after which a server leaves.",
+        low=1,
+        high=1000,
+        dialect=EXTENDED,
+    ),
+    Directive(
+        VIRTUAL,
+        "load_monitor",
+        TEXT,
+        None,
+        "How to ask a real server for its load: none, rup, ruptime, uptime or a command.",
+    ),
+    _switch(VIRTUAL, "quiesce_server", 0, "Give a failed server weight 0 instead of removing it."),
+    Directive(
+        VIRTUAL,
+        "start_cmd",
+        QUOTED,
+        None,
+        "Failover only: command that starts the service; no shell.",
+    ),
+    Directive(
+        VIRTUAL,
+        "stop_cmd",
+        QUOTED,
+        None,
+        "Failover only: command that stops the service; no shell.",
+    ),
+    Directive(VIRTUAL, "master", HOST, None, "Read and not used.", unused=True),
+    Directive(VIRTUAL, "dirs", LIST, None, "Read and not used.", unused=True),
+)
+
+_SERVERS = (
+    Directive(SERVER, "address", HOST, None, "Address of the real server."),
+    _switch(SERVER, "active", 0, "1 puts the server into service; 0 leaves it out."),
+    Directive(
+        SERVER,
+        "weight",
+        NUMBER,
+        1,
+        "Share of the load, relative to the others; 0 is no new connections.",
+        low=0,
+        high=65535,
+    ),
+    _port(SERVER, "port", None, 1, "Port on the real server; the virtual server's if unset."),
+)
+
+DIRECTIVES: tuple[Directive, ...] = _GLOBALS + _VIRTUALS + _SERVERS
+
+
+class Table(NamedTuple):
+    """The directives of one kind of block, and their defaults."""
+
+    where: str
+    rows: dict[str, Directive]
+    defaults: dict[str, int | float | str | None]
+
+
+def _table(where: str) -> Table:
+    rows = {row.name: row for row in DIRECTIVES if row.where == where}
+    return Table(where, rows, {name: row.default for name, row in rows.items()})
+
+
+GLOBAL_TABLE = _table(GLOBAL)
+VIRTUAL_TABLE = _table(VIRTUAL)
+SERVER_TABLE = _table(SERVER)
+
+# Kind of block -> what may stand in it; a failover block takes what a virtual one takes.
+TABLES: dict[str, Table] = {
+    GLOBAL: GLOBAL_TABLE,
+    VIRTUAL: VIRTUAL_TABLE,
+    FAILOVER: VIRTUAL_TABLE,
+    SERVER: SERVER_TABLE,
+}

@@ -1,0 +1,148 @@
+# Copyright: (c) piranha.lvs founders
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is wrong with a configuration: the record, its stable codes, its one-line form.
+
+This file knows no rule of the language; the rules are in document.py, values.py and check.py.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import NamedTuple
+
+ERROR = "error"
+WARNING = "warning"
+ADVICE = "advice"
+
+# Code -> what it stands for. The letter is the severity. A code never changes its meaning;
+# a rule that goes away leaves its number unused.
+CODES = {
+    "E101": "the line is neither a statement, a block, a comment nor empty",
+    "E102": "a block header has no opening brace, or the block before it no closing one",
+    "E103": "a closing brace closes nothing",
+    "E104": "a block header is not written as it must be",
+    "E105": "unknown kind of block",
+    "E106": "a quote is not closed",
+    "E107": "more values than the directive takes",
+    "E108": "the directive has no value",
+    "E109": "a character that must not be in the file",
+    "E201": "unknown directive",
+    "E202": "the directive does not belong in this block",
+    "E203": "the value is not of the directive's type",
+    "E204": "the value is out of range",
+    "E205": "the data has the wrong shape",
+    "E206": "the text cannot be written in lvs.cf",
+    "E301": "no primary router",
+    "E302": "primary and backup are the same address",
+    "E303": "deadtime is not above keepalive",
+    "E304": "an active virtual server has neither address nor firewall mark",
+    "E305": "two active virtual servers have the same address, port and protocol, or the same mark",
+    "E306": "a real server has no address",
+    "E307": "a real server stands twice in one virtual server",
+    "E308": "addresses of different families that cannot work together",
+    "E309": "port 0 without persistence and without firewall mark",
+    "E310": "the synchronisation daemon's interface carries a virtual address",
+    "W101": "the last block is not closed",
+    "W102": "text after a closing brace",
+    "W201": "a directive is repeated in its block",
+    "W202": "a value is ignored, as the original did",
+    "W203": "a value that the original read differently",
+    "W301": "no active virtual server or failover service",
+    "W302": "backup_active without a backup router",
+    "W303": "an active virtual server has no active real server",
+    "W304": "a name is used twice",
+    "W305": "a real server's address belongs to a router",
+    "W306": "a server port that direct routing or tunnelling cannot use",
+    "W307": "deadtime is not above keepalive, without effect while there is no backup",
+    "W308": "FTP without what its data connections need",
+    "W309": "an active failover service lacks its commands",
+    "W310": "backup_private without primary_private",
+    "A301": "the virtual address stands on the interface itself",
+    "A302": "a setting that has no effect",
+    "A303": "NAT without a floating gateway address",
+}
+
+_SEVERITY = {"E": ERROR, "W": WARNING, "A": ADVICE}
+
+
+class Finding(NamedTuple):
+    """One thing to say about a configuration.
+
+    `line` and `column` count from 1; line 0 means that it concerns no single line. `length` is
+    the number of characters meant. `path` takes the place of line and column where the
+    configuration came as data, for example `virtual_servers[0].weight`.
+    """
+
+    code: str
+    severity: str
+    line: int
+    column: int
+    length: int
+    message: str
+    remedy: str
+    path: str = ""
+
+    def sentence(self) -> str:
+        """Message and remedy, without the place."""
+        return f"{self.message}; {self.remedy}" if self.remedy else self.message
+
+    def format(self, name: str = "lvs.cf") -> str:
+        """`file:line:column: error: message; remedy [code]`, or with the path in data."""
+        if self.path:
+            place = self.path
+        elif self.line:
+            place = f"{name}:{self.line}:{self.column}"
+        else:
+            place = name
+        return f"{place}: {self.severity}: {self.sentence()} [{self.code}]"
+
+
+class Place(NamedTuple):
+    """Where a finding points to: a line of text, or a path in data."""
+
+    line: int = 0
+    column: int = 0
+    length: int = 0
+    path: str = ""
+
+
+NOWHERE = Place()
+
+
+def finding(code: str, place: Place, message: str, remedy: str = "") -> Finding:
+    """Build a finding; its severity follows from its code."""
+    return Finding(
+        code,
+        _SEVERITY[code[0]],
+        place.line,
+        place.column,
+        place.length,
+        message,
+        remedy,
+        place.path,
+    )
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The remedy for a misspelt word: the nearest known one, or an empty string."""
+    near = nearest(word, known)
+    return f"did you mean `{near}`?" if near else ""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The known word most like this one, or an empty string when none is near."""
+    matches = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
+    return matches[0] if matches else ""
+
+
+def has_errors(findings: Iterable[Finding]) -> bool:
+    """Whether one of them is an error."""
+    return any(found.severity == ERROR for found in findings)
+
+
+def in_order(findings: Iterable[Finding]) -> list[Finding]:
+    """Sorted by place; those without a line come first; equal places keep their order."""
+    return sorted(findings, key=lambda found: (found.line, found.column))
