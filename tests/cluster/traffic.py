@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-FileCopyrightText: piranha.lvs founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A client that asks for a page again and again, and tells what no average would.
@@ -119,7 +118,7 @@ def requests_from(path: Path) -> list[Request]:
 def who_answered(head: bytes, body: bytes) -> str:
     """Name the server from the answer's headers and body."""
     for line in head.split(b"\r\n")[1:]:
-        name, _, value = line.partition(b":")
+        name, _unused, value = line.partition(b":")
         if name.strip().lower() == b"x-real-server":
             return value.strip().decode("ascii", "replace")[:NAME_LENGTH]
     lines = [line.strip() for line in body.splitlines() if line.strip()]
@@ -135,7 +134,7 @@ def judge(answer: bytes) -> tuple[str | None, str | None]:
     if words[1] != str(HTTP_OK).encode():
         return None, f"status {words[1].decode('ascii', 'replace')[:8]}"
     for line in head.split(b"\r\n")[1:]:
-        name, _, value = line.partition(b":")
+        name, _unused, value = line.partition(b":")
         if name.strip().lower() == b"content-length" and value.strip().isdigit():
             if len(body) < int(value):
                 return None, "answer cut short"

@@ -53,7 +53,7 @@ def _lint() -> list[Step]:
     steps = [
         Step("ruff", ruff, limit=60),
         Step("words", _gate("words"), limit=60),
-        Step("sizes", _gate("sizes"), limit=60),
+        Step("shape", _gate("shape"), limit=60),
         Step("mypy", _gate("types"), limit=240),
     ]
     scripts = tuple(_scripts())

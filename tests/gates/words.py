@@ -4,7 +4,7 @@
 
 Each rule: where it holds, what must not stand there, and what to do instead. The patterns are
 written so that they do not match themselves. What needs understanding of Python stands in
-sizes.py; what ruff, ansible-lint and ansible-test know already is left to them.
+shape.py; what ruff, ansible-lint and ansible-test know already is left to them.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ def test_a_bad_line_is_a_sentence_and_the_next_one_counts(line: bytes, word: str
 
 def test_a_long_line_in_pieces_is_not_kept_in_memory() -> None:
     lines = Lines(max_line=100)
-    for _ in range(1000):
+    for _unused in range(1000):
         assert lines.feed(b"y" * 90) == []
     assert len(lines._rest) <= 100
     assert lines.feed(b'\n{"ok":1}\n') == [{"ok": 1}]
@@ -77,7 +77,7 @@ def test_a_reader_that_sleeps_never_blocks_the_sender(pair: tuple[Link, Link]) -
 
     # What was taken arrives whole and in order, what was dropped leaves no trace.
     got = []
-    for _ in range(10000):
+    for _unused in range(10000):
         got += two.receive()
         if not one.wants_write and len(got) == results.count(True):
             break
@@ -92,7 +92,7 @@ def test_a_large_message_into_an_idle_link_is_taken(pair: tuple[Link, Link]) -> 
     one, two = pair
     assert one.send({"state": "s" * 3_000_000})
     got = []
-    for _ in range(1000):
+    for _unused in range(1000):
         got += two.receive()
         one.flush()
         if got:

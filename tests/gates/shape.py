@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: piranha.lvs founders
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Report Python files and functions that grow too large, and what a file must begin with.
+"""Rules of the house that need understanding of Python: sizes, a head that tells what a file is for,
+and the name that ansible-test refuses (its pylint takes minutes to say so when it starts cold).
 
 Lines of code are counted without blank lines, comments and docstrings; a module's DOCUMENTATION,
 EXAMPLES and RETURN count as docstrings. Beyond the wish it is a remark, beyond the limit a fault.
@@ -68,6 +69,9 @@ def look(name: str) -> Iterator[Finding]:
                 wish = f"wish {FUNCTION_WISH}, limit {FUNCTION_LIMIT}"
                 text = f"{name}:{node.lineno}: {node.name}() has {size} lines of code ({wish})"
                 yield Finding(text, size > FUNCTION_LIMIT)
+        if isinstance(node, ast.Name) and node.id == "_" and isinstance(node.ctx, ast.Store):
+            text = "ansible-test's pylint refuses the name _; call it _unused or what it is"
+            yield Finding(f"{name}:{node.lineno}: {text}", True)
     module = name.startswith("plugins/modules/") or name.startswith("plugins/doc_fragments/")
     if not module and ast.get_docstring(tree) is None:
         yield Finding(f"{name}: begins without telling what the file is for", True)
