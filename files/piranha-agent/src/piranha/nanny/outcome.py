@@ -1,0 +1,70 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What one check gave, as plain data and in an operator's words.
+
+Pure. Says nothing about what follows from it (verdict.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+SHOWN_BYTES = 60
+"""How much of an answer a message repeats; more would drown the reason."""
+
+
+class Finding(Enum):
+    """A check's result. UNKNOWN: this router could not check, which is no sign of the server."""
+
+    GOOD = "good"
+    BAD = "bad"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A result and its reason in words (no full stop, lower case: it stands after a colon)."""
+
+    finding: Finding
+    words: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """An outcome, when the check began (monotonic seconds) and how long it took (seconds)."""
+
+    outcome: Outcome
+    at: float
+    seconds: float
+
+
+def good(words: str) -> Outcome:
+    """The server passed."""
+    return Outcome(Finding.GOOD, words)
+
+
+def bad(words: str) -> Outcome:
+    """The server failed."""
+    return Outcome(Finding.BAD, words)
+
+
+def unknown(words: str) -> Outcome:
+    """The check could not be made."""
+    return Outcome(Finding.UNKNOWN, words)
+
+
+def duration(seconds: float) -> str:
+    """`2 s`, `0.25 s`."""
+    return f"{seconds:g} s"
+
+
+def shown(data: bytes) -> str:
+    r"""Give bytes as one printable line in quotes, `"HTTP/1.1 200 OK\r\n"`, cut if long."""
+    text = data[:SHOWN_BYTES].decode("utf-8", "backslashreplace")
+    escaped = "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
+        for char in text.replace("\\", "\\\\").replace('"', '\\"')
+    )
+    more = "..." if len(data) > SHOWN_BYTES else ""
+    return f'"{escaped}"{more}'

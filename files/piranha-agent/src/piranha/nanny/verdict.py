@@ -1,0 +1,128 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the results of checks to the verdict on one real server: STARTING, UP or DOWN.
+
+Pure: results carry their own times. A verdict is an immutable value; `judge` gives the next one.
+
+Rules (the original's, with `rise` and `fall` added):
+
+    STARTING  the first good result admits at once; `fall` bad ones in a row make it DOWN
+    UP        `fall` bad results in a row make it DOWN
+    DOWN      `rise` good results in a row, spread over at least `reentry` seconds, make it UP
+
+An UNKNOWN result (the router could not check) changes nothing but what is shown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from .outcome import Finding, Result, duration
+
+REENTRY = 180.0
+"""Seconds; `reentry` where the file gives neither it nor `rise`, and where it gives 0."""
+
+
+class State(Enum):
+    """What the checks say of a real server. Whether it gets connections is decided elsewhere."""
+
+    STARTING = "STARTING"
+    UP = "UP"
+    DOWN = "DOWN"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How results become verdicts.
+
+    rise, fall: results in a row; reentry: seconds; interval: seconds between two checks.
+    """
+
+    rise: int = 1
+    fall: int = 1
+    reentry: float = REENTRY
+    interval: float = 10.0
+
+    def served(self, seconds: float) -> bool:
+        """Tell whether good results over `seconds` are long enough.
+
+        A tenth of an interval less will do: some milliseconds of jitter must not cost a round.
+        """
+        return seconds >= self.reentry - self.interval / 10
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The verdict on one real server, since when (monotonic seconds), and why, in words."""
+
+    state: State
+    since: float
+    reason: str
+    goods: int = 0
+    bads: int = 0
+    good_since: float | None = None
+    last: Result | None = None
+
+    @property
+    def tried(self) -> bool:
+        """Whether any check has been made yet."""
+        return self.last is not None
+
+
+def begin(now: float) -> Verdict:
+    """A server of which nothing is known yet."""
+    return Verdict(State.STARTING, now, "not checked yet")
+
+
+def adopt(now: float, *, up: bool) -> Verdict:
+    """A server found in the table (or found there with weight 0) when lvsd started."""
+    if up:
+        return Verdict(State.UP, now, "was in the table when lvsd started; not checked yet")
+    return Verdict(State.DOWN, now, "had weight 0 when lvsd started; not checked yet")
+
+
+def judge(verdict: Verdict, result: Result, policy: Policy) -> Verdict:
+    """Give the verdict after one more result."""
+    if result.outcome.finding is Finding.UNKNOWN:
+        return replace(verdict, last=result)
+    if result.outcome.finding is Finding.BAD:
+        return _after_bad(verdict, result, policy)
+    return _after_good(verdict, result, policy)
+
+
+def _after_bad(verdict: Verdict, result: Result, policy: Policy) -> Verdict:
+    words = result.outcome.words
+    bads = verdict.bads + 1
+    counted = replace(verdict, goods=0, bads=bads, good_since=None, last=result)
+    if verdict.state is State.DOWN:
+        return replace(counted, reason=words)
+    if bads < policy.fall:
+        return replace(counted, reason=f"{words} (failure {bads} of {policy.fall})")
+    return replace(counted, state=State.DOWN, since=_end(result), reason=words)
+
+
+def _after_good(verdict: Verdict, result: Result, policy: Policy) -> Verdict:
+    words = result.outcome.words
+    goods = verdict.goods + 1
+    first = result.at if verdict.good_since is None else verdict.good_since
+    counted = replace(verdict, goods=goods, bads=0, good_since=first, last=result)
+    if verdict.state is State.UP:
+        return replace(counted, reason=words)
+    run = result.at - first
+    if verdict.state is State.STARTING or (goods >= policy.rise and policy.served(run)):
+        return replace(counted, state=State.UP, since=_end(result), reason=words)
+    return replace(counted, reason=f"{words}; {_wait(goods, run, policy)}")
+
+
+def _wait(goods: int, run: float, policy: Policy) -> str:
+    parts = []
+    if goods < policy.rise:
+        parts.append(f"success {goods} of {policy.rise}")
+    if not policy.served(run):
+        parts.append(f"well for {duration(round(run, 1))} of {duration(policy.reentry)}")
+    return "waiting to be admitted: " + ", ".join(parts)
+
+
+def _end(result: Result) -> float:
+    return result.at + result.seconds

@@ -1,0 +1,103 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One task a watch: cadence, sharing, change under way, and a router that stood still."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+import time
+
+import pytest
+from piranha.nanny import engine as engine_module
+from piranha.nanny.engine import Engine, credible, perform
+from piranha.nanny.outcome import Finding, Outcome, Result, bad, good
+from piranha.nanny.spec import Check, NoCheck, SocketCheck, Watch
+
+
+def watch(port: int, interval: float = 0.1) -> Watch:
+    return Watch(SocketCheck("tcp", "127.0.0.1", port, interval), interval)
+
+
+def test_cadence_and_change() -> None:
+    """A watch is repeated at its interval; one that is gone stops, one that stays goes on."""
+    seen: list[tuple[Watch, Result]] = []
+
+    async def main(port: int) -> None:
+        engine = Engine(lambda made, result: seen.append((made, result)))
+        engine.watch([watch(port), watch(port), watch(port, 0.2)])
+        await asyncio.sleep(0.65)
+        before = len(seen)
+        engine.watch([watch(port)])
+        await asyncio.sleep(0.35)
+        later = [made for made, _ in seen[before:]]
+        assert set(later) == {watch(port)}
+        await engine.stop()
+        count = len(seen)
+        await asyncio.sleep(0.2)
+        assert len(seen) == count
+
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen(100)
+        asyncio.run(main(sock.getsockname()[1]))
+    quick = [result.at for made, result in seen if made.interval < 0.15]
+    assert 8 <= len(quick) <= 12  # equal watches are one
+    # The first pause is shortened at random; no later one is, and a stop did not restart it.
+    assert all(after - before > 0.095 for before, after in itertools.pairwise(quick))
+
+
+def test_a_fault_of_ours_is_unknown_and_does_not_end_the_checks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def broken(check: SocketCheck) -> Outcome:
+        raise ValueError("surprise")
+
+    monkeypatch.setattr(engine_module, "probe", broken)
+    outcome = asyncio.run(perform(SocketCheck("tcp", "127.0.0.1", 1, 1.0)))
+    assert outcome.finding is Finding.UNKNOWN
+    assert outcome.words == "not checked: ValueError: surprise"
+
+
+def test_no_check_is_down_with_its_reason() -> None:
+    assert asyncio.run(perform(NoCheck("say more"))) == bad("say more")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "took", "finding"),
+    [
+        (bad("no answer within 2 s"), 2.01, Finding.BAD),
+        (bad("no answer within 2 s"), 4.2, Finding.BAD),
+        (bad("no answer within 2 s"), 5.0, Finding.UNKNOWN),
+        (good("connected"), 5.0, Finding.GOOD),
+    ],
+)
+def test_a_stall_of_this_router_is_no_failure_of_the_server(
+    outcome: Outcome, took: float, finding: Finding
+) -> None:
+    check = SocketCheck("tcp", "192.0.2.1", 80, 2.0)
+    assert credible(check, outcome, took).finding is finding
+
+
+def test_a_real_stall() -> None:
+    """The loop stands still while an answer lies in the socket: not the server's failure."""
+    seen: list[Result] = []
+
+    async def main(port: int) -> None:
+        check: Check = SocketCheck("tcp", "127.0.0.1", port, 0.1)
+        engine = Engine(lambda _, result: seen.append(result))
+        engine.watch([Watch(check, 0.1)])
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        time.sleep(1.6)
+        await asyncio.sleep(0.05)
+        await engine.stop()
+
+    with socket.socket() as sock, socket.socket() as filler:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen(0)
+        filler.connect(sock.getsockname())
+        asyncio.run(main(sock.getsockname()[1]))
+    assert seen
+    assert seen[0].outcome.finding is not Finding.BAD

@@ -1,0 +1,106 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tables of check results and the verdicts that must follow."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from piranha.nanny.outcome import Result, bad, good, unknown
+from piranha.nanny.verdict import Policy, State, Verdict, adopt, begin, judge
+
+OUTCOMES = {"g": good("connected"), "b": bad("connection refused"), "?": unknown("not checked")}
+LETTERS = {State.STARTING: "S", State.UP: "U", State.DOWN: "D"}
+
+
+def run(start: Verdict, results: str, policy: Policy) -> tuple[str, Verdict]:
+    """Feed results one interval apart; give the states as letters, and the last verdict."""
+    states, verdict = "", start
+    for index, letter in enumerate(results):
+        result = Result(OUTCOMES[letter], at=100 + index * policy.interval, seconds=0.01)
+        verdict = judge(verdict, result, policy)
+        states += LETTERS[verdict.state]
+    return states, verdict
+
+
+@pytest.mark.parametrize(
+    ("results", "states", "policy"),
+    [
+        # The first success admits at once; one failure removes at once.
+        ("gggbg", "UUUDD", Policy(reentry=180, interval=2)),
+        # Readmission after reentry seconds of unbroken success: 6 s in steps of 2 s.
+        ("gbgggg", "UDDDDU", Policy(reentry=6, interval=2)),
+        ("gbgggbgggg", "UDDDDDDDDU", Policy(reentry=6, interval=2)),
+        # reentry shorter than the interval: the first success.
+        ("gbg", "UDU", Policy(reentry=0, interval=2)),
+        ("gbgg", "UDDU", Policy(reentry=1, interval=2)),
+        # A server that is down at the start needs the full count as well.
+        ("bgggg", "DDDDU", Policy(reentry=6, interval=2)),
+        # fall: that many in a row.
+        ("gbbgbbb", "UUUUUUD", Policy(fall=3, reentry=6, interval=2)),
+        ("bbg", "SSU", Policy(fall=3, interval=2)),
+        ("bbb", "SSD", Policy(fall=3, interval=2)),
+        # rise: that many in a row, and reentry as well where both are given.
+        ("gbggg", "UDDDU", Policy(rise=3, reentry=0, interval=2)),
+        ("gbggbggg", "UDDDDDDU", Policy(rise=3, reentry=0, interval=2)),
+        ("gbgggg", "UDDDDU", Policy(rise=2, reentry=6, interval=2)),
+        # What could not be checked changes nothing and breaks no row.
+        ("?g?b?g?ggg", "SUUDDDDDDU", Policy(reentry=8, interval=2)),
+    ],
+)
+def test_states(results: str, states: str, policy: Policy) -> None:
+    assert run(begin(0.0), results, policy)[0] == states
+
+
+def test_an_adopted_server_stays_up_until_its_first_verdict() -> None:
+    policy = Policy(interval=2)
+    assert run(adopt(0.0, up=True), "?g", policy)[0] == "UU"
+    assert run(adopt(0.0, up=True), "b", policy)[0] == "D"
+    assert run(adopt(0.0, up=False), "gg", policy)[0] == "DD"
+
+
+def test_jitter_costs_no_round() -> None:
+    policy = Policy(reentry=6, interval=2)
+    verdict = run(begin(0.0), "gb", policy)[1]
+    for at in (200.004, 202.0, 204.0, 206.001):
+        verdict = judge(verdict, Result(OUTCOMES["g"], at, 0.001), policy)
+    assert verdict.state is State.UP
+
+
+def test_since_is_the_change_not_the_last_result() -> None:
+    verdict = run(begin(0.0), "ggbbb", Policy(interval=2))[1]
+    assert verdict.state is State.DOWN
+    assert verdict.since == pytest.approx(104.01)
+
+
+def test_reasons_tell_what_is_awaited() -> None:
+    policy = Policy(reentry=6, interval=2)
+    assert run(begin(0.0), "gb", policy)[1].reason == "connection refused"
+    waiting = run(begin(0.0), "gbgg", policy)[1].reason
+    assert waiting == "connected; waiting to be admitted: well for 2 s of 6 s"
+    rising = run(begin(0.0), "gbg", Policy(rise=3, reentry=0, interval=2))[1].reason
+    assert rising == "connected; waiting to be admitted: success 1 of 3"
+    falling = run(begin(0.0), "gb", Policy(fall=3, interval=2))[1].reason
+    assert falling == "connection refused (failure 1 of 3)"
+
+
+@given(
+    st.text("gb?", max_size=60),
+    st.integers(1, 4),
+    st.integers(1, 4),
+    st.sampled_from([0.0, 3.0, 10.0]),
+)
+def test_no_sequence_breaks_the_rules(results: str, rise: int, fall: int, reentry: float) -> None:
+    policy = Policy(rise=rise, fall=fall, reentry=reentry, interval=2)
+    verdict = begin(0.0)
+    for index, letter in enumerate(results):
+        before = verdict.state
+        verdict = judge(verdict, Result(OUTCOMES[letter], index * 2.0, 0.0), policy)
+        recent = results[: index + 1].replace("?", "")
+        if before is not State.DOWN and verdict.state is State.DOWN:
+            assert recent.endswith("b" * fall)
+        if before is State.DOWN and verdict.state is State.UP:
+            assert recent.endswith("g" * rise)
+        if letter == "?":
+            assert verdict.state is before
