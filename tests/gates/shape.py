@@ -1,7 +1,9 @@
 # SPDX-FileCopyrightText: piranha.lvs founders
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rules of the house that need understanding of Python: sizes, a head that tells what a file is for,
-and the name that ansible-test refuses (its pylint takes minutes to say so when it starts cold).
+"""Rules of the house that need understanding of Python.
+
+Sizes; a head that tells what a file is for; and the name that ansible-test's pylint refuses,
+which takes minutes to say so when it starts cold.
 
 Lines of code are counted without blank lines, comments and docstrings; a module's DOCUMENTATION,
 EXAMPLES and RETURN count as docstrings. Beyond the wish it is a remark, beyond the limit a fault.
