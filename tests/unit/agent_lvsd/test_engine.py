@@ -31,7 +31,7 @@ def test_cadence_and_change() -> None:
         before = len(seen)
         engine.watch([watch(port)])
         await asyncio.sleep(0.35)
-        later = [made for made, _ in seen[before:]]
+        later = [made for made, _unused in seen[before:]]
         assert set(later) == {watch(port)}
         await engine.stop()
         count = len(seen)
@@ -86,7 +86,7 @@ def test_a_real_stall() -> None:
 
     async def main(port: int) -> None:
         check: Check = SocketCheck("tcp", "127.0.0.1", port, 0.1)
-        engine = Engine(lambda _, result: seen.append(result))
+        engine = Engine(lambda _unused, result: seen.append(result))
         engine.watch([Watch(check, 0.1)])
         await asyncio.sleep(0)
         await asyncio.sleep(0)

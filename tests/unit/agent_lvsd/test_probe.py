@@ -213,7 +213,7 @@ def udp(reply: bytes | None, expect: Expectation = OK) -> Outcome:
 
     async def main() -> Outcome:
         loop = asyncio.get_running_loop()
-        transport, _ = await loop.create_datagram_endpoint(Server, ("127.0.0.1", 0))
+        transport, _unused = await loop.create_datagram_endpoint(Server, ("127.0.0.1", 0))
         port = transport.get_extra_info("sockname")[1]
         outcome = await probe(SocketCheck("udp", "127.0.0.1", port, LIMIT, b"ping", expect))
         transport.close()
@@ -258,7 +258,7 @@ def test_a_hundred_silent_servers_do_not_delay_a_good_one() -> None:
             mute_port, sound_port = mute.getsockname()[1], sound.getsockname()[1]
             hanging = [
                 asyncio.create_task(probe(SocketCheck("tcp", "127.0.0.1", mute_port, 2.0, b"", OK)))
-                for _ in range(100)
+                for _unused in range(100)
             ]
             await asyncio.sleep(0.2)
             before = time.monotonic()
