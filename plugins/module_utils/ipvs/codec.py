@@ -346,10 +346,11 @@ def _service(body: bytes, found: dict[int, tuple[int, int]]) -> Service:
         key = ServiceKey._make((family, name, _address(body[start : start + 16], family), port, 0))
     scheduler = _text(body, found[_SVC_SCHED])
     flags = _read(_U32, body, found[_SVC_FLAGS][0])
-    # A time without the flag, or the flag with no time, binds no client: both read as 0.
+    # A time without the flag, or the flag with no time, binds no client: both read as 0. The mask
+    # then means nothing, as in the model.
     persistence = _read(_U32, body, found[_SVC_TIMEOUT][0]) if flags & _F_PERSISTENT else 0
     mask = HOST_MASK[family]
-    if _SVC_NETMASK in found:
+    if persistence and _SVC_NETMASK in found:
         start = found[_SVC_NETMASK][0]
         if family == "ipv4":
             mask = socket.inet_ntoa(body[start : start + 4])

@@ -14,12 +14,14 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
 from . import codec
 from .errors import IpvsError
-from .model import Entry, ServerKey, Service, ServiceKey, Table
-from .plan import Kind, Operation, reached
+from .model import Entry, ServerKey, ServiceKey, Table
+from .outcome import IN_KERNEL, Outcome, Report, no_ipvs, refusal, second_try, spoken
+from .plan import Operation, reached
 
 _Result = TypeVar("_Result")
 
@@ -30,48 +32,6 @@ _NETLINK_GENERIC = 16  # linux/netlink.h; the socket module does not name these 
 _SOL_NETLINK = 270
 _NETLINK_CAP_ACK = 10
 _DATAGRAM = 65536  # the kernel fills dumps up to 32 KiB a datagram
-
-_IN_KERNEL = "IPVS in the kernel"
-_NO_IPVS = IpvsError(
-    _IN_KERNEL,
-    "this kernel has no IPVS (its netlink family is not registered)",
-    "load it with 'modprobe ip_vs', or install a kernel that has it",
-    errno.ENOENT,
-)
-_NO_PRIVILEGE = IpvsError(
-    _IN_KERNEL,
-    "this process may not read or change the table",
-    "run it as root or with the capability CAP_NET_ADMIN",
-    errno.EPERM,
-)
-
-
-class Outcome(NamedTuple):
-    """What became of one operation: ``error`` is None where the wanted result is there."""
-
-    operation: Operation
-    error: IpvsError | None
-
-
-class Report(NamedTuple):
-    """What became of a list of operations, in their order."""
-
-    outcomes: tuple[Outcome, ...]
-
-    @property
-    def errors(self) -> tuple[IpvsError, ...]:
-        """The errors, first things first; empty if everything is as wanted."""
-        return tuple(outcome.error for outcome in self.outcomes if outcome.error)
-
-    @property
-    def done(self) -> tuple[Operation, ...]:
-        """The operations whose result is there."""
-        return tuple(outcome.operation for outcome in self.outcomes if not outcome.error)
-
-    def raise_first(self) -> None:
-        """Raise the first error, if there is one."""
-        for error in self.errors:
-            raise error
 
 
 class Snapshot(NamedTuple):
@@ -84,19 +44,6 @@ class Snapshot(NamedTuple):
 
 class _Unknown(Exception):
     """The kernel's answers were lost (ENOBUFS): what it did must be read from the table."""
-
-
-# What another message may still bring about, where the first one met a table that had changed
-# meanwhile. A pair that is not here is a real error.
-_SECOND_TRY = {
-    (Kind.ADD_SERVICE, errno.EEXIST): Kind.EDIT_SERVICE,
-    (Kind.EDIT_SERVICE, errno.ESRCH): Kind.ADD_SERVICE,
-    (Kind.ADD_SERVER, errno.EEXIST): Kind.EDIT_SERVER,
-    (Kind.ADD_SERVER, errno.ESRCH): Kind.ADD_SERVER,
-    (Kind.EDIT_SERVER, errno.ENOENT): Kind.ADD_SERVER,
-    (Kind.EDIT_SERVER, errno.ESRCH): Kind.ADD_SERVER,
-}
-_GONE = {Kind.DELETE_SERVICE: (errno.ESRCH,), Kind.DELETE_SERVER: (errno.ESRCH, errno.ENOENT)}
 
 
 class Kernel:
@@ -162,7 +109,7 @@ class Kernel:
                 server = server_row.server
                 here[server.key] = server
                 servers[key, server.key] = server_row
-            entries[key] = Entry(row.service, here)
+            entries[key] = Entry(row.service, MappingProxyType(here))
         return Snapshot(Table.of_entries(entries), services, servers)
 
     # Writing
@@ -181,7 +128,7 @@ class Kernel:
         for start in range(0, len(operations), self._batch):
             batch = operations[start : start + self._batch]
             first = self._send(batch)
-            second = [self._second_try(op, number) for op, number in zip(batch, first)]
+            second = [second_try(op, number) for op, number in zip(batch, first)]
             again = [op for op in second if op is not None]
             answers = iter(self._send(again) if again else ())
             numbers += [
@@ -191,17 +138,10 @@ class Kernel:
             numbers = self._settled(operations, numbers)
         return Report(
             tuple(
-                Outcome(operation, _refusal(operation, number or 0))
+                Outcome(operation, refusal(operation, number or 0))
                 for operation, number in zip(operations, numbers)
             )
         )
-
-    @staticmethod
-    def _second_try(operation: Operation, number: int | None) -> Operation | None:
-        if number is None:
-            return None
-        kind = _SECOND_TRY.get((operation.kind, number))
-        return operation._replace(kind=kind) if kind else None
 
     def _settled(
         self, operations: Sequence[Operation], numbers: Sequence[int | None]
@@ -233,7 +173,7 @@ class Kernel:
         except _Unknown:
             self.close()  # with whatever is still queued on it
         if errno.EPERM in numbers.values():
-            raise _fresh(_NO_PRIVILEGE)
+            raise spoken(PermissionError(errno.EPERM, os.strerror(errno.EPERM)))
         return list(numbers.values())
 
     # The socket
@@ -246,11 +186,11 @@ class Kernel:
         except _Unknown:
             self.close()
             raise IpvsError(
-                _IN_KERNEL, "answers were lost (ENOBUFS)", "try again", errno.ENOBUFS
+                IN_KERNEL, "answers were lost (ENOBUFS)", "try again", errno.ENOBUFS
             ) from None
         except (OSError, ValueError) as error:
             self.close()  # a half-read socket must not answer the next question
-            raise _spoken(error) from error
+            raise spoken(error) from error
 
     def _open(self) -> int:
         """Return the family's number, with a socket that is this process's own."""
@@ -288,7 +228,7 @@ class Kernel:
                 error = codec.error_number(answer.body)
                 if error == errno.ENOENT:
                     self.close()
-                    raise _fresh(_NO_IPVS)
+                    raise no_ipvs()
                 if error:
                     raise OSError(error, os.strerror(error))
                 return number
@@ -324,69 +264,3 @@ class Kernel:
             if error.errno == errno.ENOBUFS:
                 raise _Unknown from None
             raise
-
-
-def _fresh(error: IpvsError) -> IpvsError:
-    # A constant that is raised would gather tracebacks.
-    return IpvsError(error.place, error.reason, error.remedy, error.errno)
-
-
-def _spoken(error: OSError | ValueError) -> IpvsError:
-    """A sentence for what the socket or the codec says."""
-    if isinstance(error, ValueError):
-        return IpvsError(
-            _IN_KERNEL, f"the kernel's answer cannot be read: {error}", "report it as a bug"
-        )
-    if error.errno in (errno.EPERM, errno.EACCES):
-        return _fresh(_NO_PRIVILEGE)
-    if error.errno in (errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT):
-        return IpvsError(_IN_KERNEL, "this system has no generic netlink", "use Linux", error.errno)
-    if error.errno == errno.EAGAIN:
-        return IpvsError(_IN_KERNEL, "the kernel did not answer in time", "try again", error.errno)
-    return IpvsError(_IN_KERNEL, f"netlink failed: {error.strerror}", "", error.errno)
-
-
-def _refusal(operation: Operation, number: int) -> IpvsError | None:
-    """A sentence for what the kernel answered to an operation; None where it is as wanted."""
-    if number == 0 or number in _GONE.get(operation.kind, ()):
-        return None
-    place = str(operation)
-    subject = operation.subject
-    if isinstance(subject, Service):
-        if number == errno.ENOENT:
-            return _missing_module(place, subject)
-        if number == errno.EAFNOSUPPORT:
-            return IpvsError(place, "this kernel's IPVS has no IPv6", "use IPv4", number)
-    elif number == errno.ESRCH:
-        return IpvsError(place, "the virtual service is not there", "add it first", number)
-    elif number == errno.EINVAL and subject.key.family != operation.service.family:
-        return IpvsError(
-            place,
-            "the kernel joins IPv4 and IPv6 only by tunnel and only while no sync daemon runs",
-            "stop the sync daemon or use an address of the service's family",
-            number,
-        )
-    elif number == errno.EINVAL:
-        return IpvsError(
-            place,
-            "the kernel refuses the address or the tunnel settings",
-            "use a unicast address that this host has a route to",
-            number,
-        )
-    if number == errno.ENOBUFS:
-        return IpvsError(
-            place,
-            "the kernel's answer was lost and the table is not as wanted",
-            "try again",
-            number,
-        )
-    return IpvsError(place, f"the kernel refuses it: {os.strerror(number)}", "", number)
-
-
-def _missing_module(place: str, service: Service) -> IpvsError:
-    reason = f"the kernel does not know scheduler {service.scheduler}"
-    remedy = f"choose another one or provide the kernel module ip_vs_{service.scheduler}"
-    if service.engine:
-        reason += f", or not the persistence engine {service.engine}"
-        remedy += f" (for the engine ip_vs_pe_{service.engine})"
-    return IpvsError(place, reason, remedy, errno.ENOENT)

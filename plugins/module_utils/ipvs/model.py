@@ -181,8 +181,9 @@ class Service(_Value, _Service):
     ``scheduler``: name as in ``ip_vs_NAME``. ``flags``: the scheduler's flags, named as ipvsadm
     names them. ``persistence``: seconds that a client stays with its server, 0 for not at all.
     ``mask``: which clients persistence takes together; IPv4 ``255.255.255.0`` (or ``24``), IPv6
-    the prefix length; empty for each client alone. ``engine``: persistence engine (``sip``) or
-    empty. ``one_packet``: every UDP packet is scheduled for itself.
+    the prefix length; empty for each client alone, as it always is without persistence.
+    ``engine``: persistence engine (``sip``) or empty. ``one_packet``: every UDP packet is
+    scheduled for itself.
     """
 
     __slots__ = ()
@@ -213,13 +214,15 @@ class Service(_Value, _Service):
                 f"one-packet scheduling does not work with {key.protocol}",
                 "use it with udp or a firewall mark only",
             )
+        _within(place, "persistence", persistence, 0, LONGEST_PERSISTENCE)
+        mask = normal_mask(place, key.family, mask)
         return cls._make(
             (
                 key,
                 scheduler,
                 normal_flags(place, scheduler, flags),
-                _within(place, "persistence", persistence, 0, LONGEST_PERSISTENCE),
-                normal_mask(place, key.family, mask),
+                persistence,
+                mask if persistence else HOST_MASK[key.family],
                 engine,
                 bool(one_packet),
             )
