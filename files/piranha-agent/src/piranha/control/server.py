@@ -65,7 +65,7 @@ class ControlServer:
         try:
             loop = asyncio.get_running_loop()
             self._server = await loop.create_unix_server(
-                lambda: Connection(self), str(self._path), backlog=16
+                lambda: Connection(self), str(self._path), backlog=2 * MAX_CONNECTIONS
             )
         finally:
             os.umask(before)
