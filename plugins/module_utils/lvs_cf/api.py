@@ -12,9 +12,22 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from .check import check
-from .config import Config, read
+from .config import Config, read, write
+from .data import Built, digest, from_data, to_data
 from .document import Document, parse
 from .findings import ERROR, Finding, in_order
+
+__all__ = [
+    "Built",
+    "Loaded",
+    "decode",
+    "digest",
+    "encode",
+    "from_data",
+    "load",
+    "to_data",
+    "write",
+]
 
 
 class Loaded(NamedTuple):

@@ -27,7 +27,7 @@ from .directives import (
     Table,
 )
 from .document import ASSIGNMENT, INDENT, Block, Document, Line, header
-from .findings import NOWHERE, Finding, Place, did_you_mean, finding
+from .findings import NOWHERE, Finding, Place, did_you_mean, finding, nearest
 from .values import (
     IPV4_BITS,
     IPV6_BITS,
@@ -345,8 +345,13 @@ def unknown_directive(key: str, kind: str, place: Place) -> Finding:
         message = f"directive `{key}` does not belong {here}"
         remedy = f"it belongs {there}" + ("; is a `}` missing above?" if kind != GLOBAL else "")
         return finding("E202", place, message, remedy)
-    known = TABLES[kind].rows if kind in TABLES else ()
-    return finding("E201", place, f"unknown directive `{key}`", did_you_mean(key, known))
+    remedy = did_you_mean(key, TABLES[kind].rows if kind in TABLES else ())
+    for other in (GLOBAL, VIRTUAL, SERVER):
+        near = nearest(key, TABLES[other].rows)
+        if near and not remedy:
+            where = "stands at the top level" if other == GLOBAL else f"belongs in a {other} block"
+            remedy = f"did you mean `{near}`, which {where}?"
+    return finding("E201", place, f"unknown directive `{key}`", remedy)
 
 
 def write(config: Config, comment: Iterable[str] = ()) -> str:

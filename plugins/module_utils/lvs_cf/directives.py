@@ -36,6 +36,7 @@ ADDRESS_DEVICE = "address and device"
 MASK = "mask"
 TEXT = "text"
 QUOTED = "quoted text"
+ESCAPED = "escaped text"
 PATH = "path"
 LIST = "list"
 
@@ -340,11 +341,11 @@ _VIRTUALS = (
     Directive(
         VIRTUAL,
         "send",
-        QUOTED,
+        ESCAPED,
         None,
         "Text sent after connecting; knows the escapes \\r \\n \\t \\' \\\" \\\\.",
     ),
-    Directive(VIRTUAL, "expect", QUOTED, None, "Text the answer must begin with; * is anything."),
+    Directive(VIRTUAL, "expect", ESCAPED, None, "Text the answer must begin with; * is anything."),
     Directive(
         VIRTUAL,
         "send_program",

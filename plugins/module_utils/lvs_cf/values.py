@@ -105,7 +105,7 @@ def write_value(row: Directive, value: Value, ipv6: bool = False) -> str:
     if isinstance(value, float):
         return _decimal(value)
     if isinstance(value, str):
-        return quoted(value, always=row.kind == d.QUOTED)
+        return quoted(value, always=row.kind in (d.QUOTED, d.ESCAPED))
     return str(value)
 
 
@@ -117,6 +117,11 @@ def unescape(text: str) -> str:
     if len(text) < len("\\n"):
         return text
     return _ESCAPE.sub(lambda match: _ESCAPES.get(match.group(1), match.group(0)), text)
+
+
+def escape(text: str) -> str:
+    """Write line ends and tabs as the escapes that unescape() translates; nothing else changes."""
+    return text.replace("\r", "\\r").replace("\n", "\\n").replace("\t", "\\t")
 
 
 def is_ipv6(address: str) -> bool:
@@ -372,6 +377,7 @@ _READERS: dict[str, Callable[[Directive, tuple[str, ...]], Read]] = {
     d.MASK: _read_mask,
     d.TEXT: _read_text,
     d.QUOTED: _read_text,
+    d.ESCAPED: _read_text,
     d.PATH: _read_path,
     d.LIST: _read_list,
 }
