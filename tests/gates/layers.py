@@ -82,6 +82,7 @@ def _gates() -> list[Step]:
         Step("reuse", _tool("reuse", "lint", "--lines"), limit=60),
         Step("build and install", _gate("collection"), limit=120),
         Step("changelog", _tool("antsibull-changelog", "lint"), cwd=STAGED, limit=60),
+        Step("examples", _tool("python", "-m", "tests.gates.examples"), limit=60),
         Step("plugin docs", docs, cwd=STAGED, env=here, limit=120),
         Step("ansible-lint", lint, cwd=STAGED, env=here, limit=240),
         Step("ansible-test sanity", _gate("sanity"), limit=600, count=sanity_count),
