@@ -1,0 +1,206 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command `piranha`: its subcommands, their help and exit statuses.
+
+Each subcommand imports what it needs when it runs, so that `piranha config` works with nothing
+but Python's standard library, and quickly. What is shown is made in control/render.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from piranha import __version__, config_cli
+
+CONFIG = Path("/etc/lvs.cf")
+RUN_DIR = Path("/run/piranha")
+
+OK, PROBLEM, UNREACHABLE = 0, 1, 2
+EXIT_STATUS = "exit status: 0 all is well, 1 there is a problem, 2 used wrongly or out of reach"
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def parser() -> argparse.ArgumentParser:
+    """Give the whole command line; completion and manual page are made from it too."""
+    top = argparse.ArgumentParser(
+        prog="piranha",
+        description="Linux Virtual Server router: heartbeats, takeover, IPVS table, health checks.",
+        epilog=EXIT_STATUS,
+    )
+    top.add_argument("--version", action="version", version=f"piranha {__version__}")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    show = _command(
+        commands, "status", _status, "show state, partner, virtual services and real servers"
+    )
+    show.add_argument("--json", action="store_true", help="everything there is, as one JSON object")
+
+    events = _command(commands, "events", _events, "show what happened lately")
+    events.add_argument("-f", "--follow", action="store_true", help="go on as more happens")
+    events.add_argument("--json", action="store_true", help="one JSON object a line")
+
+    _command(commands, "reload", _reload, "put lvs.cf in force; a bad one changes nothing")
+    config_cli.register(commands)
+
+    pulse = _command(commands, "pulse", _pulse, "run the router's agent (the service does this)")
+    pulse.add_argument(
+        "-n", "--nodaemon", action="store_true", help="stay in the foreground, as it always does"
+    )
+    _config_option(pulse)
+
+    release = _command(
+        commands, "release", _release, "give up the addresses and say goodbye, without pulse"
+    )
+    _config_option(release)
+
+    version = commands.add_parser("version", help="show the version of this command")
+    version.set_defaults(run=_version)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; gives the exit status. `arguments` is sys.argv without the program."""
+    top = parser()
+    options = top.parse_args(arguments)
+    run: Command = options.run
+    try:
+        return run(options)
+    except KeyboardInterrupt:
+        return 130  # as a shell reports SIGINT
+    except BrokenPipeError:
+        # Whoever read our output (head, less) has seen enough; silence Python's own complaint.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    run: Command,
+    summary: str,
+) -> argparse.ArgumentParser:
+    """Add a subcommand that has to do with a running pulse."""
+    command = commands.add_parser(
+        name, help=summary, description=summary[0].upper() + summary[1:] + ".", epilog=EXIT_STATUS
+    )
+    command.add_argument(
+        "--run-dir",
+        type=Path,
+        default=RUN_DIR,
+        metavar="DIR",
+        help="folder of the running pulse (%(default)s)",
+    )
+    command.set_defaults(run=run)
+    return command
+
+
+def _config_option(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "-c",
+        "--config",
+        type=Path,
+        default=CONFIG,
+        metavar="FILE",
+        help="the configuration (%(default)s)",
+    )
+
+
+def _complain(sentence: str) -> None:
+    print(f"piranha: {sentence}", file=sys.stderr)
+
+
+def _with_pulse(run_dir: Path, work: Callable[..., int]) -> int:
+    """Call `work` with a client of the running pulse; say so where there is none."""
+    from piranha.control.client import Client, Refused, Unreachable
+    from piranha.pulse.names import SOCKET
+
+    try:
+        with Client(run_dir / SOCKET) as client:
+            return work(client)
+    except Unreachable as why:
+        _complain(str(why))
+        return UNREACHABLE
+    except Refused as why:
+        for sentence in str(why).splitlines():
+            _complain(sentence)
+        return PROBLEM
+
+
+def _status(options: argparse.Namespace) -> int:
+    from piranha.control import render
+    from piranha.control.client import Client
+
+    def show(client: Client) -> int:
+        status = client.ask("status")
+        if options.json:
+            print(json.dumps(status, indent=2, sort_keys=True))
+        else:
+            print("\n".join(render.status(status, colour=render.wants_colour(sys.stdout))))
+        return PROBLEM if render.problems(status) else OK
+
+    return _with_pulse(options.run_dir, show)
+
+
+def _events(options: argparse.Namespace) -> int:
+    from piranha.control import render
+    from piranha.control.client import Client
+
+    colour = render.wants_colour(sys.stdout)
+
+    def show(event: dict[str, object]) -> None:
+        text = json.dumps(event) if options.json else render.event(event, colour)
+        print(text, flush=True)
+
+    def stream(client: Client) -> int:
+        for event in client.ask("events")["events"]:
+            show(event)
+        if options.follow:
+            for event in client.events():
+                show(event)
+            _complain("pulse has ended")
+            return UNREACHABLE
+        return OK
+
+    return _with_pulse(options.run_dir, stream)
+
+
+def _reload(options: argparse.Namespace) -> int:
+    from piranha.control.client import Client
+
+    def ask(client: Client) -> int:
+        for warning in client.ask("reload").get("warnings", ()):
+            print(warning)
+        return OK
+
+    return _with_pulse(options.run_dir, ask)
+
+
+def _pulse(options: argparse.Namespace) -> int:
+    from piranha.pulse import supervisor
+
+    return supervisor.run(options.config, options.run_dir)
+
+
+def _release(options: argparse.Namespace) -> int:
+    from piranha.pulse import names, resign
+
+    # Where pulse has run, the configuration in force counts, not one that was edited since.
+    in_force = options.run_dir / names.CONFIG_IN_FORCE
+    config = in_force if in_force.exists() else options.config
+    try:
+        resign.resign(config.absolute(), options.run_dir.absolute())
+    except Exception as why:  # noqa: BLE001 - the last thing that runs must say what it could not do
+        _complain(f"the addresses could not be released: {why or type(why).__name__}")
+        return PROBLEM
+    return OK
+
+
+def _version(options: argparse.Namespace) -> int:
+    print(f"piranha {__version__}")
+    return OK

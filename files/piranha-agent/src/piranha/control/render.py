@@ -1,0 +1,195 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A status or an event as lines for people; pure but for `wants_colour`.
+
+It shows whatever a snapshot holds and never fails for what is missing: the command line may be
+newer or older than the pulse it asks.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from typing import Any, TextIO
+
+RED, GREEN, YELLOW, BOLD, PLAIN = "\033[31m", "\033[32m", "\033[33m", "\033[1m", "\033[0m"
+
+COLOURS = {
+    "UP": GREEN,
+    "ACTIVE": GREEN,
+    "DOWN": RED,
+    "DRAIN": YELLOW,
+    "crit": RED,
+    "err": RED,
+    "warning": YELLOW,
+}
+
+STALE = 30.0
+"""Seconds after which a snapshot is called old."""
+
+Paint = bool
+
+
+def wants_colour(stream: TextIO) -> bool:
+    """Whether to colour what goes to `stream`: only on a terminal, and not with NO_COLOR."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def status(found: dict[str, Any], colour: Paint = False, now: float | None = None) -> list[str]:
+    """Give the lines for `piranha status`. now: seconds since the epoch."""
+    now = time.time() if now is None else now
+    return [
+        *_router(found, colour, now),
+        "",
+        *_services(found, colour, now),
+        *(_paint(f"! {line}", "err", colour) for line in problems(found)),
+    ]
+
+
+def problems(found: dict[str, Any]) -> list[str]:
+    """Give what an operator must look at now, a sentence each; empty when all is well."""
+    told = []
+    pulse = found.get("pulse") or {}
+    for name in ("heart", "lvsd"):
+        age = (found.get("ages") or {}).get(name)
+        if not (pulse.get("running") or {}).get(name):
+            told.append(f"{name} is not running; see piranha events")
+        elif found.get(name) is None:
+            told.append(f"{name} has not said anything yet")
+        elif age is not None and age > STALE:
+            told.append(f"{name} was last heard {age:.0f} s ago; what is shown of it is old")
+    heart = found.get("heart") or {}
+    told += [str(line) for line in heart.get("problems") or ()]
+    for service in services(found):
+        if service.get("servers") and service.get("in_service") == 0:
+            sorry = service.get("sorry") or {}
+            rest = " (the sorry server serves)" if sorry.get("serves") else ""
+            told.append(f"virtual service {_place(service)} has no real server in service{rest}")
+    return told
+
+
+def services(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """Give the virtual services of a status."""
+    listed = (found.get("lvsd") or {}).get("virtual")
+    return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+
+
+def event(told: dict[str, Any], colour: Paint = False) -> str:
+    """Give one line for an event."""
+    when = told.get("time")
+    moment = time.localtime(when if isinstance(when, int | float) else 0)
+    level = str(told.get("level", "info"))
+    clock = time.strftime("%Y-%m-%d %H:%M:%S", moment)
+    source = f"{told.get('from', '?')}"
+    return (
+        f"{clock}  {_paint(level.ljust(7), level, colour)}  {source.ljust(5)}  {told.get('text')}"
+    )
+
+
+def _router(found: dict[str, Any], colour: Paint, now: float) -> list[str]:
+    heart = found.get("heart") or {}
+    pulse = found.get("pulse") or {}
+    state = str(heart.get("state", "unknown")).upper()
+    since = _ago(heart.get("since"), now)
+    restarts = ", ".join(f"{n} {c}" for n, c in (pulse.get("restarts") or {}).items() if c)
+    rows = [
+        ("router", f"{found.get('host', '?')} {_detail(heart.get('role'))}".rstrip()),
+        ("state", f"{_paint(state, state, colour)}{since}{_because(heart.get('reason'))}"),
+        ("partner", _partner(heart.get("peer"), now)),
+        ("addresses", ", ".join(_address(a) for a in heart.get("addresses") or ()) or "none"),
+        (
+            "pulse",
+            f"{found.get('version', '?')}, up {_span(pulse.get('uptime'))}"
+            + (f", restarted: {restarts}" if restarts else ""),
+        ),
+    ]
+    width = max(len(name) for name, _ in rows)
+    return [f"{_paint(name.ljust(width), 'title', colour)}  {text}" for name, text in rows]
+
+
+def _partner(peer: object, now: float) -> str:
+    if not isinstance(peer, dict):
+        return "none"
+    state = str(peer.get("state") or "unknown").upper()
+    heard = _ago(peer.get("heard") or peer.get("since"), now, "heard ")
+    return f"{peer.get('address', '?')} {state}{heard}{_because(peer.get('reason'))}"
+
+
+def _services(found: dict[str, Any], colour: Paint, now: float) -> list[str]:
+    lines = []
+    for service in services(found):
+        total = len(service.get("servers") or ())
+        head = f"{_place(service)}  {service.get('scheduler', '')} {service.get('forward', '')}"
+        head += f"  {service.get('in_service', '?')} of {total} in service"
+        lines.append(_paint(head, "title", colour))
+        rows = [
+            (
+                str(server.get("name", "?")),
+                f"{server.get('address', '?')}:{server.get('port', '?')}",
+                str(server.get("state", "?")).upper(),
+                "-" if server.get("weight") is None else str(server["weight"]),
+                f"{server.get('reason') or ''}{_ago(server.get('since'), now)}",
+            )
+            for server in service.get("servers") or ()
+        ]
+        lines += _table(("server", "address", "state", "weight", "why"), rows, colour)
+        lines.append("")
+    return lines or ["no virtual services", ""]
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], colour: Paint) -> list[str]:
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    lines = []
+    for row in [head, *rows]:
+        cells = [
+            _paint(cell.ljust(width), cell, colour) for cell, width in zip(row, widths, strict=True)
+        ]
+        lines.append("  " + "  ".join(cells).rstrip())
+    return lines
+
+
+def _place(service: dict[str, Any]) -> str:
+    if service.get("fwmark"):
+        where = f"firewall mark {service['fwmark']}"
+    else:
+        address = str(service.get("address", "?"))
+        shown = f"[{address}]" if ":" in address else address
+        where = f"{service.get('protocol') or 'tcp'} {shown}:{service.get('port', '?')}"
+    return f"{service.get('name', '?')} ({where})"
+
+
+def _address(address: object) -> str:
+    if isinstance(address, dict):
+        device = f" {address['device']}" if address.get("device") else ""
+        return f"{address.get('address', '?')}{device}"
+    return str(address)
+
+
+def _detail(text: object) -> str:
+    return f"({text})" if text else ""
+
+
+def _because(reason: object) -> str:
+    return f": {reason}" if reason else ""
+
+
+def _ago(moment: object, now: float, what: str = "since ") -> str:
+    if not isinstance(moment, int | float):
+        return ""
+    return f" ({what}{_span(max(0.0, now - moment))}{' ago' if what == 'heard ' else ''})"
+
+
+def _span(seconds: object) -> str:
+    """Say a length of time as people do: 4.2 s, 3 min, 5 h, 2 d."""
+    if not isinstance(seconds, int | float):
+        return "?"
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.1f} s"
+
+
+def _paint(text: str, kind: str, colour: Paint) -> str:
+    code = BOLD if kind == "title" else COLOURS.get(kind, "")
+    return f"{code}{text}{PLAIN}" if colour and code else text

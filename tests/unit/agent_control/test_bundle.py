@@ -1,0 +1,152 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The agent's archive: complete, reproducible, and only from pinned wheels."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import io
+import os
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope="module")
+def bundle() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("bundle", ROOT / "files/piranha-agent/bundle.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["bundle"] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def wheel(tmp_path: Path) -> Path:
+    folder = tmp_path / "build" / "wheels"
+    folder.mkdir(parents=True)
+    path = folder / "pyroute2-9.9-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("pyroute2/__init__.py", "FAKE = True\n")
+        archive.writestr("pyroute2/dhcp/__init__.py", "UNUSED = True\n")
+        archive.writestr("pyroute2-9.9.dist-info/RECORD", "x\n")
+        archive.writestr("pyroute2-9.9.dist-info/licenses/LICENSE", "x\n")
+    return path
+
+
+def pinned(wheel: Path) -> str:
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    return f"# why\npyroute2==9.9 \\\n    --hash=sha256:{digest}\n"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, wheel: Path) -> Path:
+    """A checkout as make() sees it: our own sources, a made-up dependency."""
+    agent = tmp_path / "files" / "piranha-agent"
+    agent.mkdir(parents=True)
+    (agent / "requirements.txt").write_text(pinned(wheel), encoding="utf-8")
+    (agent / "src").symlink_to(ROOT / "files/piranha-agent/src")
+    (tmp_path / "plugins").symlink_to(ROOT / "plugins")
+    return tmp_path
+
+
+def test_same_input_gives_the_same_bytes(bundle: ModuleType, checkout: Path) -> None:
+    first = bundle.make(checkout, checkout / "one")
+    for path in (checkout / "build").rglob("*"):
+        os.utime(path, (1, 1))
+    second = bundle.make(checkout, checkout / "two")
+    assert first == second
+    for name in ("piranha-agent.tar.gz", "piranha-agent.json"):
+        assert (checkout / "one" / name).read_bytes() == (checkout / "two" / name).read_bytes()
+    assert (
+        first["sha256"]
+        == hashlib.sha256((checkout / "one" / "piranha-agent.tar.gz").read_bytes()).hexdigest()
+    )
+
+
+def test_the_archive_is_whole_and_runs_alone(bundle: ModuleType, checkout: Path) -> None:
+    card = bundle.make(checkout, checkout / "out")
+    with tarfile.open(checkout / "out" / "piranha-agent.tar.gz") as archive:
+        entries = archive.getmembers()
+        archive.extractall(checkout / "unpacked", filter="data")
+    names = [entry.name for entry in entries]
+    assert names == sorted(names)
+    assert {
+        "VERSION",
+        "piranha/cli.py",
+        "piranha/core/ipvs/plan.py",
+        "pyroute2/__init__.py",
+    } <= set(names)
+    assert "pyroute2-9.9.dist-info/licenses/LICENSE" in names
+    assert not [n for n in names if "__pycache__" in n or "/dhcp/" in n or n.endswith("RECORD")]
+    assert {(e.mode, e.uid, e.gid, e.uname, e.mtime) for e in entries} == {
+        (0o644, 0, 0, "", bundle.MTIME)
+    }
+    version = (checkout / "unpacked" / "VERSION").read_text(encoding="utf-8")
+    assert version == f"version {card['version']}\ndigest {card['digest']}\n"
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); "
+        "from piranha.core.lvs_cf import api; from piranha.core.ipvs import plan; "
+        "from piranha.cli import main; print(api.__file__); sys.exit(main(['version']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code, str(checkout / "unpacked")],
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [
+        str(checkout / "unpacked/piranha/core/lvs_cf/api.py"),
+        f"piranha {card['version']}",
+    ]
+
+
+def test_any_change_gives_another_digest(bundle: ModuleType) -> None:
+    files = {"a": b"1", "b": b"2"}
+    others = [{"a": b"1"}, {"a": b"1", "b": b"3"}, {"a": b"12", "b": b""}, {"a": b"1", "c": b"2"}]
+    digests = {bundle.digest_of(f) for f in [files, *others]}
+    assert len(digests) == 5
+    assert bundle.digest_of(dict(reversed(files.items()))) == bundle.digest_of(files)
+
+
+def test_a_wheel_with_other_content_is_not_taken(
+    bundle: ModuleType, checkout: Path, wheel: Path
+) -> None:
+    pin = bundle.pins(pinned(wheel))[0]
+    assert bundle.wheel_of(pin, wheel.parent) == wheel
+    wheel.write_bytes(wheel.read_bytes() + b"\0")
+    assert bundle.wheel_of(pin, wheel.parent) is None
+
+
+@pytest.mark.parametrize("line", ["pyroute2", "pyroute2>=0.9", "pyroute2==0.9.7"])
+def test_what_is_not_pinned_is_refused(bundle: ModuleType, line: str) -> None:
+    with pytest.raises(bundle.BundleError, match="not pinned by version and hash"):
+        bundle.pins(line + "\n")
+
+
+def test_the_requirements_pin_what_the_development_tools_use(bundle: ModuleType) -> None:
+    text = (ROOT / "files/piranha-agent/requirements.txt").read_text(encoding="utf-8")
+    tools = (ROOT / "requirements-dev.in").read_text(encoding="utf-8").splitlines()
+    for pin in bundle.pins(text):
+        assert f"{pin.name}=={pin.version}" in tools, "tests must use what routers use"
+
+
+def test_an_entry_cannot_be_larger_than_said(bundle: ModuleType) -> None:
+    data = bundle.packed({"x": b"content", "y/z": b""})
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        member = archive.extractfile("x")
+        assert member is not None
+        assert member.read() == b"content"
