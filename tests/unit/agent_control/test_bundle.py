@@ -78,15 +78,11 @@ def test_the_archive_is_whole_and_runs_alone(bundle: ModuleType, checkout: Path)
     card = bundle.make(checkout, checkout / "out")
     with tarfile.open(checkout / "out" / "piranha-agent.tar.gz") as archive:
         entries = archive.getmembers()
-        archive.extractall(checkout / "unpacked", filter="data")
+        archive.extractall(checkout / "unpacked")  # noqa: S202 - made three lines above
     names = [entry.name for entry in entries]
     assert names == sorted(names)
-    assert {
-        "VERSION",
-        "piranha/cli.py",
-        "piranha/core/ipvs/plan.py",
-        "pyroute2/__init__.py",
-    } <= set(names)
+    for name in ("VERSION", "piranha/cli.py", "piranha/core/ipvs/plan.py", "pyroute2/__init__.py"):
+        assert name in names
     assert "pyroute2-9.9.dist-info/licenses/LICENSE" in names
     assert not [n for n in names if "__pycache__" in n or "/dhcp/" in n or n.endswith("RECORD")]
     assert {(e.mode, e.uid, e.gid, e.uname, e.mtime) for e in entries} == {
