@@ -24,7 +24,7 @@ class Story:
         self.startable = True
 
     def look(self) -> None:
-        for _ in range(10):
+        for _unused in range(10):
             self.child, actions = supervision.step(self.child, self.policy, self.now)
             self.done += [(self.now, action) for action in actions]
             if Do.START not in actions or not self.startable:
@@ -58,7 +58,7 @@ class Story:
 def test_a_healthy_heart_is_left_alone() -> None:
     story = Story(HEART)
     story.until(200, tick_every=0.2)
-    assert [what for _, what in story.done] == [Do.START]
+    assert [what for _unused, what in story.done] == [Do.START]
 
 
 def test_a_heart_that_dies_is_started_again_at_once_and_nobody_resigns() -> None:
@@ -76,7 +76,7 @@ def test_a_heart_that_hangs_is_killed_and_resigned_for_within_half_the_dead_time
     last = story.child.heard
     assert last is not None
     story.until(106)
-    assert [w for _, w in story.done[1:]] == [Do.KILL, Do.RESIGN, Do.START]
+    assert [w for _unused, w in story.done[1:]] == [Do.KILL, Do.RESIGN, Do.START]
     assert story.times(Do.RESIGN)[0] == pytest.approx(last + 0.75)
 
 
@@ -128,10 +128,10 @@ def test_a_tick_of_the_past_does_not_turn_the_clock_back() -> None:
 def test_lvsd_may_take_its_time_but_not_for_ever() -> None:
     story = Story(LVSD)
     story.until(400)
-    assert [what for _, what in story.done] == [Do.START]
+    assert [what for _unused, what in story.done] == [Do.START]
     story.until(401, tick_every=1)
     story.until(470)
-    assert [what for _, what in story.done] == [Do.START, Do.KILL, Do.START]
+    assert [what for _unused, what in story.done] == [Do.START, Do.KILL, Do.START]
 
 
 def test_a_long_life_clears_the_record() -> None:
@@ -150,7 +150,7 @@ def test_whatever_happens_no_address_is_kept_without_a_tick(seed: int) -> None:
     chance = random.Random(seed)
     story = Story(HEART)
     ticks: list[float] = []
-    for _ in range(100):
+    for _unused in range(100):
         how = chance.choice(["tick", "tick", "hang", "die", "loop"])
         length = chance.uniform(0.05, 2.0)
         if how == "tick":

@@ -283,7 +283,7 @@ def test_the_watchdog_is_fed(pulse: Pulse) -> None:
     pulse.start(watchdog=0.6)
     pulse.told("READY=1")
     begin = time.monotonic()
-    for _ in range(4):
+    for _unused in range(4):
         pulse.told("WATCHDOG=1")
     assert time.monotonic() - begin < 3
 
@@ -372,7 +372,7 @@ def test_too_many_connections_are_refused_with_a_sentence(pulse: Pulse) -> None:
     pulse.up()
     path = str(pulse.run_dir / "control.sock")
     socks = []
-    for _ in range(65):
+    for _unused in range(65):
         sock = socket.socket(socket.AF_UNIX)
         sock.settimeout(5)
         sock.connect(path)

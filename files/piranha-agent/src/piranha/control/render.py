@@ -104,7 +104,7 @@ def _router(found: dict[str, Any], colour: Paint, now: float) -> list[str]:
             + (f", restarted: {restarts}" if restarts else ""),
         ),
     ]
-    width = max(len(name) for name, _ in rows)
+    width = max(len(name) for name, _unused in rows)
     return [f"{_paint(name.ljust(width), 'title', colour)}  {text}" for name, text in rows]
 
 

@@ -44,7 +44,7 @@ class Log:
         try:
             poll = select.poll()
             poll.register(self._fd, select.POLLOUT)
-            if not any(state & select.POLLOUT for _, state in poll.poll(0)):
+            if not any(state & select.POLLOUT for _unused, state in poll.poll(0)):
                 self.dropped += 1
                 return
             os.write(self._fd, data)
@@ -55,7 +55,8 @@ class Log:
 class Notify:
     """Speaks systemd's notification protocol (sd_notify(3)); does nothing without a manager."""
 
-    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        environment = os.environ if environment is None else environment
         self._address = environment.get("NOTIFY_SOCKET", "")
         self.watchdog = _watchdog(environment)
         """Seconds within which the manager wants to hear from us, or None."""

@@ -139,7 +139,7 @@ def test_what_the_socket_says_is_one_sentence(error: OSError | ValueError, sente
 
 
 def test_a_report_tells_errors_in_order_and_what_is_done() -> None:
-    first, second, third = (server_operation(Kind.ADD_SERVER) for _ in range(3))
+    first, second, third = (server_operation(Kind.ADD_SERVER) for _unused in range(3))
     bad = refusal(second, errno.ENOMEM)
     worse = refusal(third, errno.EINVAL)
     report = Report((Outcome(first, None), Outcome(second, bad), Outcome(third, worse)))
