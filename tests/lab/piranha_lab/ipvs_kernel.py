@@ -113,6 +113,7 @@ def uml_command(job: Path, memory: str, tty: bool) -> list[str]:
         "rootfstype=hostfs", "root=/dev/root", "rootflags=/", "ro",
         f"init={LAB / 'ipvs-kernel-init'}",
         *console,
+        f"uml_dir={job}/", "umid=kernel",  # not ~/.uml, where it would stay
         "quiet", "loglevel=1", "random.trust_cpu=on",
         f"PIRANHA_JOB={job}", f"PIRANHA_BUILD={BUILD}",
     ]

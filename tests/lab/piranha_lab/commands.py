@@ -1,0 +1,130 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the lab tells other programs: command lines and batches, as plain values.
+
+Pure: runs nothing. One place for every name that is seen outside (namespaces, bridges, groups).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from .topology import Card, Machine, Network
+
+NAMESPACE = "piranha-lab"
+CONTROL_GROUP = "piranha-lab"
+RUN = Path("/run/piranha-lab")
+UML_MEMORY = "768M"
+# User-mode cards and veth pairs must not be handed segments or unfinished checksums.
+OFFLOADS = ("tso", "off", "gso", "off", "gro", "off", "tx", "off")
+
+
+def namespace_of(machine: Machine) -> str:
+    """The network namespace of a machine that is a container."""
+    return f"{NAMESPACE}-{machine.name}"
+
+
+def bridge_batch(networks: Sequence[Network]) -> list[str]:
+    """Lines for ip(8) that make the networks and give the controller its addresses."""
+    lines = ["link set lo up"]
+    for network in networks:
+        lines += [
+            f"link add {network.bridge} type bridge forward_delay 0 stp_state 0 mcast_snooping 0",
+            f"address add {network.controller} dev {network.bridge}",
+            f"link set {network.bridge} up",
+        ]
+    return lines
+
+
+def tap_batch(cards: Sequence[Card]) -> list[str]:
+    """Lines for ip(8) that make the taps of a user-mode machine."""
+    return [
+        line
+        for card in cards
+        for line in (f"tuntap add dev {card.outside} mode tap",
+                     f"link set {card.outside} master {card.network.bridge} up")
+    ]
+
+
+def veth_batch(machine: Machine) -> list[str]:
+    """Lines for ip(8) in the lab's namespace that wire a container."""
+    return [
+        line
+        for card in machine.cards
+        for line in (
+            f"link add {card.outside} type veth peer name {card.network.device} "
+            f"address {card.mac} netns {namespace_of(machine)}",
+            f"link set {card.outside} master {card.network.bridge} up",
+        )
+    ]
+
+
+def address_batch(machine: Machine) -> list[str]:
+    """Lines for ip(8) in a container's own namespace."""
+    lines = ["link set lo up"]
+    for card in machine.cards:
+        lines += [f"address add {card.interface} dev {card.network.device}",
+                  f"link set {card.network.device} up"]
+    return lines
+
+
+def no_offload(namespace: str, device: str) -> list[str]:
+    """The command that makes a device hand out finished packets only."""
+    return ["ip", "netns", "exec", namespace, "ethtool", "-K", device, *OFFLOADS]
+
+
+def overlay(image: Path, upper: Path, work: Path, root: Path) -> list[str]:
+    """The command that lays a machine's own layer over the image."""
+    return ["mount", "-t", "overlay", "-o", f"lowerdir={image},upperdir={upper},workdir={work}",
+            "piranha-lab", str(root)]
+
+
+def uml(machine: Machine, root: Path) -> list[str]:
+    """The command that boots a machine with a kernel of its own; its console is stdout.
+
+    unshare is the handle: kill -9 of it takes the kernel and all its processes with it.
+    """
+    cards = [
+        f"vec{number}:transport=tap,ifname={card.outside},depth=64,mac={card.mac}"
+        for number, card in enumerate(machine.cards)
+    ]
+    return [
+        "ip", "netns", "exec", NAMESPACE,
+        "unshare", "--pid", "--fork", "--kill-child=KILL", "--",
+        "/usr/bin/linux.uml", f"mem={UML_MEMORY}",
+        "rootfstype=hostfs", "root=/dev/root", f"rootflags={root}", "rw",
+        f"uml_dir={RUN / 'uml'}/", f"umid={machine.name}",  # not ~/.uml, where they would stay
+        *cards,
+        "con=null", "con0=null,fd:1", "random.trust_cpu=on", "systemd.show_status=false",
+    ]
+
+
+def podman(state: Path) -> list[str]:
+    """The beginning of each podman command: everything it keeps is the lab's own."""
+    return [
+        "podman", "--root", str(state / "podman"), "--runroot", str(RUN / "podman"),
+        "--tmpdir", str(RUN / "podman-tmp"), "--storage-driver", "vfs",
+        "--cgroup-manager", "cgroupfs", "--events-backend", "none", "--runtime", "runc",
+    ]
+
+
+def podman_create(machine: Machine, folder: Path) -> list[str]:
+    """What makes a container with systemd of a machine's root folder (to follow podman())."""
+    return [
+        "create", "--name", machine.name, "--hostname", machine.name,
+        "--systemd", "always", "--privileged",
+        "--network", f"ns:/run/netns/{namespace_of(machine)}",
+        "--cgroup-parent", f"/{CONTROL_GROUP}",
+        "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024",
+        "--log-driver", "k8s-file", "--log-opt", f"path={folder / 'console.log'}",
+        "--no-hosts", "--dns", "none", "--rootfs", str(folder / "root"), "/sbin/init",
+    ]
+
+
+def ssh(config: Path, machine: Machine, command: Sequence[str], terminal: bool) -> list[str]:
+    """The command that reaches a machine from the lab's namespace."""
+    return [
+        "ip", "netns", "exec", NAMESPACE, "ssh", "-F", str(config),
+        *(["-t"] if terminal else ["-o", "BatchMode=yes"]), machine.name, "--", *command,
+    ]
