@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import stat
 import time
 from collections.abc import Callable
@@ -160,6 +161,23 @@ def test_cancelling_kills(script: Script, tmp_path: Path) -> None:
         await asyncio.gather(task, return_exceptions=True)
 
     asyncio.run(asyncio.wait_for(main(), 10))
+    assert gone(pids.read_text().split())
+
+
+def test_a_program_dies_with_lvsd(script: Script, tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    path = script(f"echo $$ >{pids}; exec sleep 60")
+    child = os.fork()
+    if child == 0:
+        try:
+            asyncio.run(run(ProgramCheck((path,), 30), ME))
+        finally:
+            os._exit(1)
+    deadline = time.monotonic() + 10
+    while not (pids.exists() and pids.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
     assert gone(pids.read_text().split())
 
 

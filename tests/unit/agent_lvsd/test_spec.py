@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from piranha.nanny.spec import (
     CheckSettings,
@@ -12,13 +14,13 @@ from piranha.nanny.spec import (
     NoCheck,
     ProgramCheck,
     SocketCheck,
-    unescape,
+    raw,
     watch_for,
 )
 
 
 @pytest.mark.parametrize(
-    ("text", "raw"),
+    ("text", "wanted"),
     [
         (r"GET / HTTP/1.0\r\n\r\n", b"GET / HTTP/1.0\r\n\r\n"),
         (r"\\ \r \n \t \' \"", b"\\ \r \n \t ' \""),
@@ -29,12 +31,13 @@ from piranha.nanny.spec import (
         ("\udcff", b"\xff"),
     ],
 )
-def test_escapes_are_those_of_the_original_and_no_others(text: str, raw: bytes) -> None:
-    assert unescape(text) == raw
+def test_escapes_are_those_of_the_original_and_no_others(text: str, wanted: bytes) -> None:
+    assert raw(text) == wanted
 
 
 def check(**directives: object) -> SocketCheck | ProgramCheck | NoCheck:
-    settings = CheckSettings(**directives)  # type: ignore[arg-type]
+    defaults: dict[str, Any] = {"protocol": "tcp", "virtual_port": 80, "timeout": 10.0}
+    settings = CheckSettings(**(defaults | directives))
     return watch_for(settings, "192.0.2.1", 8080).check
 
 
@@ -106,6 +109,6 @@ def test_udp_needs_something_to_send() -> None:
 
 
 def test_equal_descriptions_are_one_watch() -> None:
-    settings = CheckSettings(timeout=2.0)
+    settings = CheckSettings("tcp", 80, 2.0)
     assert watch_for(settings, "192.0.2.1", 80) == watch_for(settings, "192.0.2.1", 80)
     assert watch_for(settings, "192.0.2.1", 80) != watch_for(settings, "192.0.2.1", 81)

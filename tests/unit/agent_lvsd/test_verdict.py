@@ -39,8 +39,8 @@ def run(start: Verdict, results: str, policy: Policy) -> tuple[str, Verdict]:
         ("bgggg", "DDDDU", Policy(reentry=6, interval=2)),
         # fall: that many in a row.
         ("gbbgbbb", "UUUUUUD", Policy(fall=3, reentry=6, interval=2)),
-        ("bbg", "SSU", Policy(fall=3, interval=2)),
-        ("bbb", "SSD", Policy(fall=3, interval=2)),
+        ("bbg", "SSU", Policy(fall=3, reentry=180, interval=2)),
+        ("bbb", "SSD", Policy(fall=3, reentry=180, interval=2)),
         # rise: that many in a row, and reentry as well where both are given.
         ("gbggg", "UDDDU", Policy(rise=3, reentry=0, interval=2)),
         ("gbggbggg", "UDDDDDDU", Policy(rise=3, reentry=0, interval=2)),
@@ -54,7 +54,7 @@ def test_states(results: str, states: str, policy: Policy) -> None:
 
 
 def test_an_adopted_server_stays_up_until_its_first_verdict() -> None:
-    policy = Policy(interval=2)
+    policy = Policy(reentry=180, interval=2)
     assert run(adopt(0.0, up=True), "?g", policy)[0] == "UU"
     assert run(adopt(0.0, up=True), "b", policy)[0] == "D"
     assert run(adopt(0.0, up=False), "gg", policy)[0] == "DD"
@@ -69,7 +69,7 @@ def test_jitter_costs_no_round() -> None:
 
 
 def test_since_is_the_change_not_the_last_result() -> None:
-    verdict = run(begin(0.0), "ggbbb", Policy(interval=2))[1]
+    verdict = run(begin(0.0), "ggbbb", Policy(reentry=180, interval=2))[1]
     assert verdict.state is State.DOWN
     assert verdict.since == pytest.approx(104.01)
 
@@ -81,7 +81,7 @@ def test_reasons_tell_what_is_awaited() -> None:
     assert waiting == "connected; waiting to be admitted: well for 2 s of 6 s"
     rising = run(begin(0.0), "gbg", Policy(rise=3, reentry=0, interval=2))[1].reason
     assert rising == "connected; waiting to be admitted: success 1 of 3"
-    falling = run(begin(0.0), "gb", Policy(fall=3, interval=2))[1].reason
+    falling = run(begin(0.0), "gb", Policy(fall=3, reentry=180, interval=2))[1].reason
     assert falling == "connection refused (failure 1 of 3)"
 
 

@@ -33,6 +33,7 @@ KILL_GRACE = 1.0
 """Seconds that a killed program is waited for; only one stuck in the kernel needs longer."""
 
 # linux/prctl.h, linux/capability.h
+_PR_SET_PDEATHSIG = 1
 _PR_CAPBSET_DROP = 24
 _PR_SET_NO_NEW_PRIVS = 38
 _PR_CAP_AMBIENT = 47
@@ -143,6 +144,8 @@ def _renounce() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
+    # lvsd may be killed; nobody would be left to end a program that hangs.
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     _libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
     for capability in range(_LAST_CAPABILITY + 1):
         # Fails past the kernel's last one, and without CAP_SETPCAP; what follows is enough alone.

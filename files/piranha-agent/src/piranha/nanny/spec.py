@@ -9,27 +9,15 @@ one virtual service cares about.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from enum import Enum
 
-ESCAPES = {
-    b"\\": b"\\",
-    b"r": b"\r",
-    b"n": b"\n",
-    b"t": b"\t",
-    b"'": b"'",
-    b'"': b'"',
-}
-"""What nanny has always translated in `send` and `expect`; every other backslash stays."""
+from piranha.core.lvs_cf.values import unescape
 
 ANY_ANSWER = "*"
 HTTP_PORT = 80
 HTTP_SEND = rb"GET / HTTP/1.0\r\n\r\n".decode()
 HTTP_EXPECT = "HTTP"
-
-DEFAULT_INTERVAL = 10.0
-"""Seconds; `timeout` where the file gives none."""
 
 
 class Match(Enum):
@@ -91,22 +79,18 @@ class Watch:
 class CheckSettings:
     """The directives of one virtual service that say how its servers are checked."""
 
-    protocol: str = "tcp"
-    virtual_port: int = HTTP_PORT
-    timeout: float = DEFAULT_INTERVAL
+    protocol: str
+    virtual_port: int
+    timeout: float
     send: str | None = None
     expect: str | None = None
     send_program: str | None = None
     use_regex: bool = False
 
 
-def unescape(text: str) -> bytes:
-    r"""Give the bytes that a `send` or `expect` value stands for.
-
-    Translates \\ \r \n \t \' \" and leaves any other backslash as it is, as the original did.
-    """
-    raw = text.encode("utf-8", "surrogateescape")
-    return re.sub(rb"\\(.)", lambda m: ESCAPES.get(m[1], m[0]), raw, flags=re.DOTALL)
+def raw(text: str) -> bytes:
+    r"""Give the bytes that a `send` or `expect` value stands for, its escapes translated."""
+    return unescape(text).encode("utf-8", "surrogateescape")
 
 
 def watch_for(settings: CheckSettings, address: str, port: int) -> Watch:
@@ -134,7 +118,7 @@ def _check_for(settings: CheckSettings, address: str, port: int) -> Check:
         address=address,
         port=port,
         limit=settings.timeout,
-        send=b"" if send is None else unescape(send),
+        send=b"" if send is None else raw(send),
         expect=_expectation(expect, regex=settings.use_regex),
     )
 
@@ -144,4 +128,4 @@ def _expectation(text: str | None, *, regex: bool) -> Expectation | None:
         return None
     if text in ("", ANY_ANSWER):
         return Expectation(Match.ANY)
-    return Expectation(Match.REGEX if regex else Match.PREFIX, unescape(text))
+    return Expectation(Match.REGEX if regex else Match.PREFIX, raw(text))

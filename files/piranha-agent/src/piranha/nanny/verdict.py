@@ -20,9 +20,6 @@ from enum import Enum
 
 from .outcome import Finding, Result, duration
 
-REENTRY = 180.0
-"""Seconds; `reentry` where the file gives neither it nor `rise`, and where it gives 0."""
-
 
 class State(Enum):
     """What the checks say of a real server. Whether it gets connections is decided elsewhere."""
@@ -39,10 +36,10 @@ class Policy:
     rise, fall: results in a row; reentry: seconds; interval: seconds between two checks.
     """
 
+    interval: float
+    reentry: float
     rise: int = 1
     fall: int = 1
-    reentry: float = REENTRY
-    interval: float = 10.0
 
     def served(self, seconds: float) -> bool:
         """Tell whether good results over `seconds` are long enough.

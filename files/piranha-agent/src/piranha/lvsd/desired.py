@@ -1,0 +1,82 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The table as it shall be: configuration, health and overrides in, an IPVS Table out.
+
+Pure, and the only place that decides whether a real server gets connections:
+
+    STARTING   not in the table (a server found there when lvsd started is UP until checked)
+    UP         in the table with its weight; weight 0 keeps its connections and gets no new ones
+    DOWN       not in the table; with quiesce_server in it with weight 0
+
+The sorry server is in the table, with weight 1, while no other can take a new connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from piranha.core.ipvs.model import Server, Table
+from piranha.nanny.verdict import State, Verdict
+
+from .layout import Layout, RealServer, ServerId, VirtualService
+
+Verdicts = Mapping[ServerId, Verdict]
+Overrides = Mapping[ServerId, int]
+"""Weights that an operator set at run time in place of the configured ones; 0 drains."""
+
+NO_OVERRIDES: Overrides = {}
+SORRY_WEIGHT = 1
+
+
+def weight_of(
+    virtual: VirtualService, server: RealServer, verdict: Verdict, overrides: Overrides
+) -> int | None:
+    """Give the weight that a server has in the table, or None where it is not in it."""
+    if verdict.state is State.UP:
+        return overrides.get(server.id, server.weight)
+    if verdict.state is State.DOWN and virtual.quiesce:
+        return 0
+    return None
+
+
+def servers_of(
+    virtual: VirtualService, verdicts: Verdicts, overrides: Overrides = NO_OVERRIDES
+) -> dict[RealServer, int]:
+    """Give the configured servers of a virtual service that are in the table, with weights."""
+    weights = {
+        server: weight_of(virtual, server, verdicts[server.id], overrides)
+        for server in virtual.servers
+    }
+    return {server: weight for server, weight in weights.items() if weight is not None}
+
+
+def in_service(
+    virtual: VirtualService, verdicts: Verdicts, overrides: Overrides = NO_OVERRIDES
+) -> int:
+    """Count the servers that can take a new connection, the sorry server not among them."""
+    return sum(weight > 0 for weight in servers_of(virtual, verdicts, overrides).values())
+
+
+def needs_sorry(
+    virtual: VirtualService, verdicts: Verdicts, overrides: Overrides = NO_OVERRIDES
+) -> bool:
+    """Tell whether the sorry server, if there is one, has to serve."""
+    return in_service(virtual, verdicts, overrides) == 0
+
+
+def desired(layout: Layout, verdicts: Verdicts, overrides: Overrides = NO_OVERRIDES) -> Table:
+    """Give the part of the kernel's table that is ours."""
+    return Table(
+        (virtual.service, _entries(virtual, verdicts, overrides)) for virtual in layout.virtual
+    )
+
+
+def _entries(virtual: VirtualService, verdicts: Verdicts, overrides: Overrides) -> list[Server]:
+    weights = {
+        server.id.server: weight
+        for server, weight in servers_of(virtual, verdicts, overrides).items()
+    }
+    if virtual.sorry is not None and needs_sorry(virtual, verdicts, overrides):
+        # It may be one of the real servers, in the table with weight 0.
+        weights[virtual.sorry] = SORRY_WEIGHT
+    return [Server(key, weight, virtual.forward) for key, weight in weights.items()]

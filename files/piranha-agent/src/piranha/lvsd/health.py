@@ -1,0 +1,88 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is known of every real server: its verdict, kept while the configuration changes.
+
+Holds state but touches nothing outside: results, times and tables are handed in. One result may
+concern several servers, since equal checks are made once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from piranha.core.ipvs.model import Table
+from piranha.nanny.outcome import Result
+from piranha.nanny.spec import Watch
+from piranha.nanny.verdict import State, Verdict, adopt, begin, judge
+
+from .layout import Layout, RealServer, ServerId, VirtualService
+
+
+@dataclass(frozen=True)
+class Change:
+    """A real server whose state has changed."""
+
+    virtual: VirtualService
+    server: RealServer
+    before: State
+    verdict: Verdict
+
+
+class Health:
+    """The verdicts of all servers of a layout."""
+
+    def __init__(self) -> None:
+        """No server yet; `configure` brings them."""
+        self._verdicts: dict[ServerId, Verdict] = {}
+        self._users: dict[Watch, list[tuple[VirtualService, RealServer]]] = {}
+        self._unseen: set[ServerId] = set()
+
+    @property
+    def verdicts(self) -> Mapping[ServerId, Verdict]:
+        """The verdict on each server of the layout."""
+        return MappingProxyType(self._verdicts)
+
+    @property
+    def watches(self) -> Iterable[Watch]:
+        """Every distinct check that the layout needs."""
+        return self._users.keys()
+
+    def configure(self, layout: Layout, now: float) -> None:
+        """Take over another layout; servers that were there before keep their verdicts."""
+        before = self._verdicts
+        self._verdicts, self._users = {}, {}
+        for virtual, server in layout.servers():
+            known = before.get(server.id)
+            if known is None:
+                self._unseen.add(server.id)
+            self._verdicts[server.id] = known or begin(now)
+            self._users.setdefault(server.watch, []).append((virtual, server))
+        self._unseen &= self._verdicts.keys()
+
+    def adopt(self, layout: Layout, table: Table, now: float) -> None:
+        """Take servers that are new to us as the kernel's table has them.
+
+        For the first table read after `configure`. A server in the table counts as up; with
+        weight 0, where a failed server gets that and it is not the configured weight, as down.
+        """
+        for virtual, server in layout.servers():
+            if server.id not in self._unseen or self._verdicts[server.id].tried:
+                continue
+            entry = table.servers(virtual.key).get(server.id.server)
+            if entry is not None:
+                quiesced = virtual.quiesce and entry.weight == 0 and server.weight > 0
+                self._verdicts[server.id] = adopt(now, up=not quiesced)
+        self._unseen.clear()
+
+    def record(self, watch: Watch, result: Result) -> list[Change]:
+        """Count a result; gives the servers whose state it changed."""
+        changes = []
+        for virtual, server in self._users.get(watch, ()):
+            before = self._verdicts[server.id]
+            after = judge(before, result, virtual.policy)
+            self._verdicts[server.id] = after
+            if after.state is not before.state:
+                changes.append(Change(virtual, server, before.state, after))
+        return changes

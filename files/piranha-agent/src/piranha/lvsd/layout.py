@@ -1,0 +1,263 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a configuration to what lvsd works with: virtual services, real servers, their checks.
+
+Pure. Inactive blocks are left out here, defaults that depend on each other are settled here, and
+nothing later looks at directives again. What is wrong raises LayoutError; half a layout never
+leaves this file, since it would take services out of the kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
+
+from piranha.core.ipvs.errors import IpvsError
+from piranha.core.ipvs.model import Forward, ServerKey, Service, ServiceKey, endpoint
+from piranha.core.lvs_cf.config import Config, Section, Virtual
+from piranha.core.lvs_cf.config import Server as ServerBlock
+from piranha.core.lvs_cf.values import is_address
+from piranha.nanny.spec import CheckSettings, Watch, watch_for
+from piranha.nanny.verdict import Policy
+
+
+class LayoutError(Exception):
+    """The configuration cannot be put into the kernel; each of `sentences` says one reason."""
+
+    def __init__(self, sentences: list[str]) -> None:
+        """`sentences`: at least one."""
+        super().__init__("; ".join(sentences))
+        self.sentences = sentences
+
+
+class ServerId(NamedTuple):
+    """One real server of one virtual service, by what the kernel knows them by.
+
+    A name may change and a block may move; health stays with this.
+    """
+
+    service: ServiceKey
+    server: ServerKey
+
+
+@dataclass(frozen=True)
+class RealServer:
+    """An active server block. `weight` is the configured one; `watch` is how it is checked."""
+
+    id: ServerId
+    name: str
+    weight: int
+    watch: Watch
+
+    def __str__(self) -> str:
+        return str(self.id.server)
+
+
+@dataclass(frozen=True)
+class VirtualService:
+    """An active virtual block. `sorry`: the server of last resort."""
+
+    name: str
+    service: Service
+    forward: Forward
+    policy: Policy
+    quiesce: bool
+    sorry: ServerKey | None
+    servers: tuple[RealServer, ...]
+
+    @property
+    def key(self) -> ServiceKey:
+        """By what the kernel knows it."""
+        return self.service.key
+
+    def __str__(self) -> str:
+        key = self.key
+        if key.fwmark:
+            return f"{self.name} (mark {key.fwmark})"
+        return f"{self.name} ({endpoint(key.address, key.port)}/{key.protocol})"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """All that is active, in the order of the file."""
+
+    virtual: tuple[VirtualService, ...] = ()
+
+    def servers(self) -> Iterator[tuple[VirtualService, RealServer]]:
+        """Every real server with its virtual service."""
+        for virtual in self.virtual:
+            for server in virtual.servers:
+                yield virtual, server
+
+
+def host_names(config: Config) -> tuple[str, ...]:
+    """Give the names that stand where the kernel needs addresses, to be resolved by the caller."""
+    written: list[str | None] = []
+    for virtual in _active(config):
+        written += [_virtual_address(virtual), virtual.settings.text("sorry_server")]
+        written += [server.settings.text("address") for server in _active_servers(virtual)]
+    return tuple(dict.fromkeys(name for name in written if name and not is_address(name)))
+
+
+def layout(config: Config, addresses: Mapping[str, str] | None = None) -> Layout:
+    """Lay out what is active in `config`; LayoutError tells everything that stands against it.
+
+    addresses: what the names of `host_names` resolve to.
+    """
+    maker = _Maker(addresses or {})
+    made = [maker.virtual(block) for block in _active(config)]
+    seen: set[ServiceKey] = set()
+    for virtual in made:
+        if virtual is not None:
+            if virtual.key in seen:
+                maker.problems.append(f"virtual {virtual}: an earlier block has the same service")
+            seen.add(virtual.key)
+    if maker.problems:
+        raise LayoutError(maker.problems)
+    return Layout(tuple(virtual for virtual in made if virtual is not None))
+
+
+def _active(config: Config) -> list[Virtual]:
+    if config.globals.text("service") != "lvs":
+        return []
+    return [virtual for virtual in config.virtual if virtual.settings.flag("active")]
+
+
+def _active_servers(virtual: Virtual) -> list[ServerBlock]:
+    return [server for server in virtual.servers if server.settings.flag("active")]
+
+
+def _virtual_address(virtual: Virtual) -> str | None:
+    written = virtual.settings.address("address")
+    return written.address if written else None
+
+
+class _Maker:
+    """Makes virtual services and gathers what is wrong with them."""
+
+    def __init__(self, addresses: Mapping[str, str]) -> None:
+        self._addresses = addresses
+        self.problems: list[str] = []
+
+    def virtual(self, block: Virtual) -> VirtualService | None:
+        try:
+            return self._virtual(block)
+        except IpvsError as error:
+            self.problems.append(f"virtual {block.name}: {error}".removesuffix("."))
+            return None
+
+    def _virtual(self, block: Virtual) -> VirtualService | None:
+        settings = block.settings
+        key = self._key(block)
+        if key is None:
+            return None
+        forward = Forward(_set(settings.text("forward")))
+        persistence = settings.number("persistent") or 0
+        service = Service(
+            key,
+            _set(settings.text("scheduler")),
+            persistence=persistence,
+            mask=_set(settings.prefix("pmask")) if persistence else "",
+        )
+        checks = _check_settings(settings)
+        servers: list[RealServer] = []
+        for entry in _active_servers(block):
+            server = self._server(block, entry, key, forward, checks)
+            if server is None:
+                continue
+            if any(server.id == other.id for other in servers):
+                self.problems.append(f"virtual {block.name}: real server {server} stands twice")
+            servers.append(server)
+        sorry = self._address(f"virtual {block.name}: sorry_server", settings.text("sorry_server"))
+        return VirtualService(
+            name=block.name,
+            service=service,
+            forward=forward,
+            policy=_policy(settings),
+            quiesce=settings.flag("quiesce_server"),
+            sorry=ServerKey(sorry, key.port) if sorry else None,
+            servers=tuple(servers),
+        )
+
+    def _key(self, block: Virtual) -> ServiceKey | None:
+        settings = block.settings
+        place = f"virtual {block.name}"
+        address = self._address(place, _virtual_address(block))
+        mark = settings.number("fwmark") or 0
+        if mark:
+            return ServiceKey.by_mark(mark, "ipv6" if ":" in (address or "") else "ipv4")
+        if address is None:
+            if _virtual_address(block) is None:
+                self.problems.append(f"{place}: it has neither an address nor a firewall mark")
+            return None
+        protocol = _set(settings.text("protocol"))
+        return ServiceKey.by_address(protocol, address, _set(settings.number("port")))
+
+    def _server(
+        self,
+        virtual: Virtual,
+        block: ServerBlock,
+        key: ServiceKey,
+        forward: Forward,
+        checks: CheckSettings,
+    ) -> RealServer | None:
+        settings = block.settings
+        place = f"virtual {virtual.name}: server {block.name}"
+        written = settings.text("address")
+        address = self._address(place, written)
+        if address is None:
+            if written is None:
+                self.problems.append(f"{place}: it has no address")
+            return None
+        port = _set(settings.number("port"))
+        # Only NAT can change a port: with direct routing and tunnels packets keep the service's.
+        table_port = port if forward is Forward.NAT else key.port
+        return RealServer(
+            id=ServerId(key, ServerKey(address, table_port)),
+            name=block.name,
+            weight=_set(settings.number("weight")),
+            watch=watch_for(checks, address, port),
+        )
+
+    def _address(self, place: str, written: str | None) -> str | None:
+        if written is None or is_address(written):
+            return written
+        found = self._addresses.get(written)
+        if found is None:
+            self.problems.append(f"{place}: no address is known for the name {written}")
+        return found
+
+
+_Value = TypeVar("_Value")
+
+
+def _set(value: _Value | None) -> _Value:
+    """Give the value of a directive that has a default, and so always has a value."""
+    if value is None:
+        raise TypeError("a directive with a default has no value")
+    return value
+
+
+def _check_settings(settings: Section) -> CheckSettings:
+    return CheckSettings(
+        protocol=_set(settings.text("protocol")),
+        virtual_port=_set(settings.number("port")),
+        timeout=_set(settings.seconds("timeout")),
+        send=settings.text("send"),
+        expect=settings.text("expect"),
+        send_program=settings.text("send_program"),
+        use_regex=settings.flag("use_regex"),
+    )
+
+
+def _policy(settings: Section) -> Policy:
+    rise = settings.number("rise")
+    # `rise` alone replaces the waiting time; where both are written, both must be met.
+    waits = rise is None or settings.given("reentry")
+    return Policy(
+        rise=rise or 1,
+        fall=_set(settings.number("fall")),
+        reentry=_set(settings.seconds("reentry")) if waits else 0.0,
+        interval=_set(settings.seconds("timeout")),
+    )

@@ -1,0 +1,416 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole of lvsd with real checks on loopback and a model for a kernel."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from piranha.control.link import Link
+from piranha.core.ipvs.errors import IpvsError
+from piranha.core.ipvs.model import Server, ServerKey, Service, ServiceKey, Table
+from piranha.lvsd import daemon as daemon_module
+from piranha.lvsd.daemon import Daemon
+from piranha.lvsd.owned import Owned
+from piranha.lvsd.reconcile import Reconciler
+from piranha.pulse import warm
+
+from .support import GLOBALS, ModelKernel
+
+KEY = ServiceKey.by_address("tcp", "203.0.113.100", 25)
+FOREIGN = ServiceKey.by_address("tcp", "203.0.113.200", 25)
+FOREIGN_ENTRY = (Service(FOREIGN), [Server(ServerKey("192.0.2.9", 25))])
+
+
+class Backend:
+    """A real server on loopback that can be stopped and started."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket()
+        self._socket.bind(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+        self._socket.listen(100)
+
+    def stop(self) -> None:
+        self._socket.close()
+
+    def start(self) -> None:
+        self._socket = socket.socket()
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket.bind(("127.0.0.1", self.port))
+        self._socket.listen(100)
+
+    @property
+    def key(self) -> ServerKey:
+        return ServerKey("127.0.0.1", self.port)
+
+
+class Ears:
+    """A reporter that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+        self.states: list[dict[str, Any]] = []
+        self.ticks = 0
+
+    def tick(self, now: float) -> None:
+        self.ticks += 1
+
+    def state(self, state: dict[str, Any]) -> None:
+        self.states.append(state)
+
+    def event(self, event: dict[str, Any]) -> None:
+        self.events.append(event)
+
+    def texts(self, part: str = "") -> list[str]:
+        return [event["text"] for event in self.events if part in event["text"]]
+
+
+class Lab:
+    """One lvsd and what is around it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.path = folder / "lvs.cf"
+        self.kernel = ModelKernel(Table([FOREIGN_ENTRY]))
+        self.backends = [Backend(), Backend()]
+        self.ears = Ears()
+        self.write()
+
+    def write(self, extra: str = "", servers: int = 2, weight: int = 1) -> None:
+        blocks = "".join(
+            f"    server s{i} {{\n        address = 127.0.0.1\n        port = {backend.port}\n"
+            f"        active = 1\n        weight = {weight}\n    }}\n"
+            for i, backend in enumerate(self.backends[:servers])
+        )
+        self.path.write_text(
+            f"{GLOBALS}virtual mail {{\n    active = 1\n    address = 203.0.113.100 eth0:1\n"
+            f"    port = 25\n    timeout = 0.1\n    reentry = 0.3\n{extra}\n{blocks}}}\n"
+        )
+
+    def daemon(self) -> Daemon:
+        self.ears = Ears()
+        return Daemon(self.path, Reconciler(self.kernel, Owned(self.folder)), self.ears)
+
+    def weights(self) -> dict[int, int]:
+        """Index of each backend in the table, and its weight; -1 is anybody else."""
+        ports = [backend.port for backend in self.backends]
+        return {
+            ports.index(key.port) if key.port in ports else -1: server.weight
+            for key, server in self.kernel.table.servers(KEY).items()
+        }
+
+    def run(self, story: Callable[[Daemon], Awaitable[None]]) -> None:
+        async def main() -> None:
+            daemon = self.daemon()
+            daemon.start()
+            try:
+                await story(daemon)
+            finally:
+                await daemon.stop()
+
+        asyncio.run(asyncio.wait_for(main(), 20))
+
+    async def until(self, weights: dict[int, int], limit: float = 3.0) -> None:
+        deadline = time.monotonic() + limit
+        while self.weights() != weights:
+            assert time.monotonic() < deadline, (self.weights(), self.ears.texts())
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    monkeypatch.setattr(daemon_module, "LOOK", 0.2)
+    made = Lab(tmp_path)
+    yield made
+    for backend in made.backends:
+        backend.stop()
+
+
+def test_a_server_dies_and_returns(lab: Lab) -> None:
+    async def story(daemon: Daemon) -> None:
+        await lab.until({0: 1, 1: 1})
+        lab.backends[1].stop()
+        await lab.until({0: 1})
+        lab.backends[1].start()
+        began = time.monotonic()
+        await lab.until({0: 1, 1: 1})
+        assert 0.2 < time.monotonic() - began < 1
+
+    lab.run(story)
+    port = lab.backends[1].port
+    where = f"real server 127.0.0.1:{port} of mail (203.0.113.100:25/tcp)"
+    assert lab.ears.texts("DOWN") == [
+        f"{where} is DOWN: connection refused; removed, 1 of 2 servers in service"
+    ]
+    first, again = lab.ears.texts(f"{where} is UP")
+    assert first.startswith(f"{where} is UP: connected; admitted with weight 1, ")
+    assert again.endswith("admitted with weight 1, 2 of 2 servers in service")
+    assert FOREIGN in lab.kernel.table
+
+
+def test_the_last_server_is_a_crisis_and_the_sorry_server_serves(lab: Lab) -> None:
+    lab.write("    sorry_server = 192.0.2.99")
+
+    async def story(daemon: Daemon) -> None:
+        await lab.until({0: 1, 1: 1})
+        lab.backends[0].stop()
+        await lab.until({1: 1})
+        lab.backends[1].stop()
+        await lab.until({-1: 1})
+        lab.backends[0].start()
+        await lab.until({0: 1})
+
+    lab.run(story)
+    (text,) = lab.ears.texts("0 of 2 servers")
+    assert text.endswith("0 of 2 servers in service, the sorry server 192.0.2.99 serves")
+
+
+def test_quiesce_keeps_the_entry_with_weight_0(lab: Lab) -> None:
+    lab.write("    quiesce_server = 1", weight=5)
+
+    async def story(daemon: Daemon) -> None:
+        await lab.until({0: 5, 1: 5})
+        lab.backends[0].stop()
+        await lab.until({0: 0, 1: 5})
+        lab.backends[0].start()
+        await lab.until({0: 5, 1: 5})
+
+    lab.run(story)
+    assert "weight set to 0, 1 of 2" in lab.ears.texts("DOWN")[0]
+
+
+def test_the_table_is_adopted_and_left_as_it_is(lab: Lab) -> None:
+    """Present servers stay through stop and start; every table ever seen has both."""
+    lab.run(lambda daemon: lab.until({0: 1, 1: 1}))
+    assert lab.weights() == {0: 1, 1: 1}
+    seen: list[dict[int, int]] = []
+    apply = lab.kernel.apply
+
+    def watching(operations: Any) -> Any:
+        report = apply(operations)
+        seen.append(lab.weights())
+        return report
+
+    lab.kernel.apply = watching  # type: ignore[method-assign]
+    lab.run(lambda daemon: asyncio.sleep(0.4))
+    assert seen
+    assert all(weights == {0: 1, 1: 1} for weights in seen)
+    servers = lab.ears.states[0]["virtual"][0]["servers"]
+    assert [(server["state"], server["reason"]) for server in servers] == [
+        ("UP", "was in the table when lvsd started; not checked yet")
+    ] * 2
+
+
+def test_an_adopted_server_that_is_dead_goes_at_its_first_check(lab: Lab) -> None:
+    lab.run(lambda daemon: lab.until({0: 1, 1: 1}))
+    lab.backends[1].stop()
+    lab.run(lambda daemon: lab.until({0: 1}))
+
+
+def test_reload_touches_only_what_changed(lab: Lab) -> None:
+    async def story(daemon: Daemon) -> None:
+        await lab.until({0: 1, 1: 1})
+        lab.write(weight=7)
+        assert daemon.reload() == []
+        assert lab.weights() == {0: 7, 1: 7}
+        lab.write(servers=1)
+        assert daemon.reload() == []
+        assert lab.weights() == {0: 1}
+        lab.write()
+        assert daemon.reload() == []
+        await lab.until({0: 1, 1: 1})
+
+    lab.run(story)
+    assert lab.ears.texts("DOWN") == []
+
+
+def test_a_bad_file_changes_nothing_and_is_told(lab: Lab) -> None:
+    async def story(daemon: Daemon) -> None:
+        await lab.until({0: 1, 1: 1})
+        lab.path.write_text(lab.path.read_text().replace("port = 25", "prot = 25"))
+        problems = daemon.reload()
+        assert len(problems) == 1
+        assert "lvs.cf:7:" in problems[0]
+        assert lab.weights() == {0: 1, 1: 1}
+        lab.path.unlink()
+        assert "No such file" in daemon.reload()[0]
+        lab.write(weight=2)
+        assert daemon.reload() == []
+        assert lab.weights() == {0: 2, 1: 2}
+
+    lab.run(story)
+    assert lab.ears.texts("the running configuration stays")
+
+
+def test_a_bad_file_at_the_start_leaves_the_table_and_is_read_again(lab: Lab) -> None:
+    lab.run(lambda daemon: lab.until({0: 1, 1: 1}))
+    good = lab.path.read_text()
+    lab.path.write_text("nonsense {\n")
+
+    async def story(daemon: Daemon) -> None:
+        await asyncio.sleep(0.5)
+        assert lab.weights() == {0: 1, 1: 1}
+        assert not lab.ears.states[-1]["config"]["ok"]
+        lab.path.write_text(good)
+        await asyncio.sleep(0.5)
+        assert lab.ears.states[-1]["config"]["ok"]
+
+    lab.run(story)
+    assert len(lab.ears.texts("the table stays as it is")) == 1
+
+
+def test_drift_is_repaired_and_told(lab: Lab) -> None:
+    async def story(daemon: Daemon) -> None:
+        await lab.until({0: 1, 1: 1})
+        lab.kernel.table = Table([FOREIGN_ENTRY])
+        await lab.until({0: 1, 1: 1})
+
+    lab.run(story)
+    (text,) = lab.ears.texts("somebody else")
+    assert "add service tcp 203.0.113.100:25" in text
+    assert lab.ears.states[-1]["table"]["drifts"] == 1
+
+
+def test_a_kernel_without_ipvs_is_told_once_and_tried_again(lab: Lab) -> None:
+    lab.kernel.refusal = IpvsError("IPVS in the kernel", "this kernel has no IPVS", "load it")
+
+    async def story(daemon: Daemon) -> None:
+        await asyncio.sleep(0.7)
+        table = lab.ears.states[-1]["table"]
+        assert table["ok"] is False
+        assert table["error"] == "IPVS in the kernel: this kernel has no IPVS; load it."
+        lab.kernel.refusal = None
+        await lab.until({0: 1, 1: 1})
+
+    lab.run(story)
+    assert len(lab.ears.texts("this kernel has no IPVS")) == 1
+    assert len(lab.ears.texts("the table is as it shall be again")) == 1
+
+
+def test_the_snapshot_says_why_and_since_when(lab: Lab) -> None:
+    before = time.time()
+
+    async def story(daemon: Daemon) -> None:
+        await lab.until({0: 1, 1: 1})
+        lab.backends[0].stop()
+        await lab.until({1: 1})
+        await asyncio.sleep(0.3)
+
+    lab.run(story)
+    (virtual,) = lab.ears.states[-1]["virtual"]
+    assert (virtual["name"], virtual["address"], virtual["port"]) == ("mail", "203.0.113.100", 25)
+    down, up = virtual["servers"]
+    assert (down["state"], down["reason"], down["weight"], down["configured_weight"]) == (
+        "DOWN",
+        "connection refused",
+        None,
+        1,
+    )
+    assert before < down["since"] < time.time()
+    assert before < down["last_check"]["at"] < time.time()
+    assert (up["state"], up["last_check"]["answer"]) == ("UP", "connected")
+    assert 0 < up["last_check"]["seconds"] < 0.1
+
+
+class Child:
+    """lvsd as pulse runs it: a forked child at the other end of a link."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.process = warm.spawn("lvsd", lambda s: daemon_module.run(s, lab.path, lab.folder))
+        self.messages: list[dict[str, Any]] = []
+
+    def hear(self, part: str, limit: float = 10.0) -> dict[str, Any]:
+        """Wait for a message that has this key."""
+        deadline = time.monotonic() + limit
+        while time.monotonic() < deadline:
+            for message in self.process.link.receive():
+                self.messages.append(message)
+                if part in message:
+                    return message
+            time.sleep(0.01)
+        raise AssertionError(f"no {part} in {self.messages}")
+
+    def ended(self, limit: float = 5.0) -> int | None:
+        deadline = time.monotonic() + limit
+        while time.monotonic() < deadline:
+            status = self.process.poll()
+            if status is not None:
+                return status
+            time.sleep(0.01)
+        return None
+
+
+@pytest.fixture
+def child(lab: Lab) -> Iterator[Child]:
+    made = Child(lab)
+    yield made
+    if made.ended(0.05) is None:
+        made.process.kill()
+
+
+def test_the_child_ticks_answers_and_stops(child: Child) -> None:
+    assert child.hear("tick")["tick"] <= time.monotonic()
+    assert child.hear("state")["state"]["virtual"][0]["name"] == "mail"
+    child.process.link.send({"ask": 1, "do": "reload"})
+    assert child.hear("answer") == {"answer": 1, "ok": True, "result": {}}
+    child.process.link.send({"ask": 2, "do": "dance"})
+    answer = child.hear("answer")
+    assert (answer["answer"], answer["ok"]) == (2, False)
+    assert "dance" in answer["error"]
+    child.process.link.send({"ask": 3, "do": "stop"})
+    assert child.hear("answer") == {"answer": 3, "ok": True, "result": {}}
+    assert child.ended() == 0
+
+
+def test_a_refused_reload_says_why(child: Child, lab: Lab) -> None:
+    child.hear("state")
+    lab.path.write_text("nonsense\n")
+    child.process.link.send({"ask": 1, "do": "reload"})
+    answer = child.hear("answer")
+    assert not answer["ok"]
+    assert "lvs.cf:1:1" in answer["error"]
+
+
+def test_the_child_ends_when_pulse_has_gone(child: Child) -> None:
+    child.hear("tick")
+    child.process.link.close()
+    assert child.ended() == 0
+
+
+def test_a_pulse_that_does_not_listen_blocks_nobody(child: Child) -> None:
+    child.hear("tick")
+    for number in range(2000):
+        child.process.link.send({"ask": number, "do": "reload"})
+    time.sleep(0.5)
+    child.process.link.send({"ask": 9999, "do": "stop"})
+    while child.process.link.wants_write:
+        child.process.link.flush()
+        child.process.link.receive()
+    assert child.ended() is None or child.ended() == 0
+
+
+def test_alone_term_ends_it(lab: Lab) -> None:
+    ours, theirs = socket.socketpair()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os._exit(daemon_module.run(theirs, lab.path, lab.folder))
+        finally:
+            os._exit(1)
+    theirs.close()
+    link = Link(ours)
+    deadline = time.monotonic() + 10
+    while not link.receive() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(pid, signal.SIGTERM)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    link.close()

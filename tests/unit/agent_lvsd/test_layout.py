@@ -1,0 +1,144 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From lvs.cf to services, servers and checks."""
+
+from __future__ import annotations
+
+import pytest
+from piranha.core.ipvs.model import Forward, ServerKey, Service, ServiceKey
+from piranha.core.lvs_cf import api
+from piranha.lvsd.layout import LayoutError, host_names, layout
+from piranha.nanny.spec import ProgramCheck, SocketCheck
+from piranha.nanny.verdict import Policy
+
+from .support import GLOBALS, WEB, made
+
+KEY = ServiceKey.by_address("tcp", "203.0.113.100", 80)
+
+
+def test_a_plain_service() -> None:
+    (virtual,) = made(GLOBALS + WEB).virtual
+    assert virtual.service == Service(KEY, "wlc")
+    assert virtual.forward is Forward.NAT
+    assert virtual.policy == Policy(interval=2, reentry=6)
+    assert virtual.sorry is None
+    assert not virtual.quiesce
+    assert [(s.name, s.id.server, s.weight) for s in virtual.servers] == [
+        ("one", ServerKey("192.0.2.21", 80), 1),
+        ("two", ServerKey("192.0.2.22", 80), 3),
+    ]
+    assert str(virtual) == "web (203.0.113.100:80/tcp)"
+    check = virtual.servers[0].watch.check
+    assert isinstance(check, SocketCheck)
+    assert check.send == b"GET / HTTP/1.0\r\n\r\n"
+
+
+def test_what_is_inactive_is_left_out() -> None:
+    text = GLOBALS + WEB.replace("active = 1", "active = 0", 1)
+    assert made(text).virtual == ()
+    text = GLOBALS + WEB.replace("active = 1\n    }\n    server", "active = 0\n    }\n    server")
+    assert [s.name for s in made(text).virtual[0].servers] == ["two"]
+    assert made(GLOBALS.replace("service = lvs", "service = fos") + WEB).virtual == ()
+
+
+def test_everything_a_service_can_say() -> None:
+    (virtual,) = made(
+        GLOBALS
+        + """\
+virtual dns {
+    active = 1
+    address = 203.0.113.53 eth0:1
+    protocol = udp
+    port = 53
+    scheduler = wrr
+    persistent = 300
+    pmask = 255.255.255.0
+    send_program = "/usr/bin/check %h %p"
+    expect = "OK"
+    timeout = 2.5
+    quiesce_server = 1
+    sorry_server = 192.0.2.99
+    server one {
+        address = 192.0.2.21
+        port = 5353
+        active = 1
+        weight = 0
+    }
+}
+"""
+    ).virtual
+    assert virtual.service == Service(
+        ServiceKey.by_address("udp", "203.0.113.53", 53), "wrr", persistence=300, mask=24
+    )
+    assert virtual.quiesce
+    assert virtual.sorry == ServerKey("192.0.2.99", 53)
+    assert virtual.policy == Policy(interval=2.5, reentry=180)
+    (server,) = virtual.servers
+    assert (server.id.server, server.weight) == (ServerKey("192.0.2.21", 5353), 0)
+    check = server.watch.check
+    assert isinstance(check, ProgramCheck)
+    assert check.command == ("/usr/bin/check", "192.0.2.21", "5353")
+    assert (server.watch.interval, check.limit) == (2.5, 2.5)
+
+
+@pytest.mark.parametrize("network", ["direct", "tunnel"])
+def test_only_nat_changes_the_port(network: str) -> None:
+    text = GLOBALS.replace("network = nat", f"network = {network}") + WEB.replace(
+        "address = 192.0.2.21", "address = 192.0.2.21\n        port = 8080"
+    )
+    (virtual,) = made(text).virtual
+    assert virtual.servers[0].id.server.port == 80
+    check = virtual.servers[0].watch.check
+    assert isinstance(check, SocketCheck)
+    assert check.port == 8080
+
+
+def test_a_firewall_mark() -> None:
+    text = GLOBALS + WEB.replace("port = 80", "fwmark = 7\n    port = 80")
+    (virtual,) = made(text).virtual
+    assert virtual.key == ServiceKey.by_mark(7)
+    assert str(virtual) == "web (mark 7)"
+    assert virtual.servers[0].id.server == ServerKey("192.0.2.21", 80)
+
+
+@pytest.mark.parametrize(
+    ("lines", "policy"),
+    [
+        ("reentry = 0", Policy(interval=2, reentry=180)),
+        ("rise = 3\n fall = 2", Policy(interval=2, reentry=0, rise=3, fall=2)),
+        ("rise = 3\n reentry = 9", Policy(interval=2, reentry=9, rise=3)),
+    ],
+)
+def test_policies(lines: str, policy: Policy) -> None:
+    (virtual,) = made(GLOBALS + WEB.replace("reentry = 6", lines)).virtual
+    assert virtual.policy == policy
+
+
+def test_names_are_told_and_their_addresses_used() -> None:
+    text = GLOBALS + WEB.replace("192.0.2.21", "one.example.com")
+    assert host_names(api.load(text).config) == ("one.example.com",)
+    laid = made(text, {"one.example.com": "192.0.2.77"})
+    assert laid.virtual[0].servers[0].id.server.address == "192.0.2.77"
+    with pytest.raises(LayoutError, match=r"server one: no address is known for the name one\.ex"):
+        made(text)
+
+
+def test_all_that_is_wrong_is_told_at_once() -> None:
+    config = api.load(
+        GLOBALS
+        + WEB
+        + WEB
+        + WEB.replace("address = 203.0.113.100 eth0:1", "").replace(" web ", " none ")
+    ).config
+    with pytest.raises(LayoutError) as caught:
+        layout(config)
+    assert len(caught.value.sentences) == 2
+    assert "none: it has neither an address nor a firewall mark" in caught.value.sentences[0]
+    assert "an earlier block has the same service" in caught.value.sentences[1]
+
+
+def test_equal_checks_of_two_services_are_one() -> None:
+    laid = made(GLOBALS + WEB + WEB.replace("203.0.113.100", "203.0.113.101").replace("web", "w2"))
+    watches = {server.watch for _, server in laid.servers()}
+    assert len(list(laid.servers())) == 4
+    assert len(watches) == 2
