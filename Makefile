@@ -9,6 +9,7 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 export PYTHONDONTWRITEBYTECODE := 1
 
 PYTHON := /usr/bin/python3
+KEEP ?=
 GATES := $(PYTHON) -m tests.gates
 RUN := $(GATES).run
 
@@ -51,10 +52,25 @@ molecule: venv agent ## roles and playbooks on machines with systemd (scenario n
 test: venv agent ## everything above, quick layers first, with a closing table
 	@$(RUN) test
 
+test-all: test demo ## everything above and the demo
+
+demo: venv packages agent ## builds a cluster in the lab and kills parts of it (KEEP=1 leaves it up)
+	@KEEP=$(KEEP) .venv/bin/python tests/lab/demo.py
+
+lab-up: venv packages agent ## the lab's machines, bare
+	@tests/lab/lab up
+
+lab-down: venv ## every trace of the lab away
+	@tests/lab/lab down
+
+lab-test: venv packages ## one run through all of the lab's own commands
+	@.venv/bin/pytest -v --color=no tests/lab/test_lab.py
+
 dist: venv ## the collection's release tarball in build/dist, the agent inside
 	@$(GATES).collection --dist
 
 clean: ## remove what was made (build and the archive), not .venv
-	rm -rf build roles/piranha_router/files/piranha-agent.tar.gz
+	rm -rf build roles/piranha_router/files/piranha-agent.tar.gz roles/piranha_router/files/piranha-agent.json
 
-.PHONY: help venv pins packages agent check gates kernel-test cluster-test molecule test dist clean
+.PHONY: help venv pins packages agent check gates kernel-test cluster-test molecule test test-all \
+	demo lab-up lab-down lab-test dist clean

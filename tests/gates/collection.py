@@ -16,7 +16,7 @@ import tarfile
 from pathlib import Path
 
 from .machine import BUILD, ROOT, VENV_BIN, Trouble, main_guarded, run_shown, say
-from .stage import ARCHIVE, stage_collection
+from .stage import MADE, stage_collection
 
 DIST = BUILD / "dist"
 ALONE = BUILD / "installed"
@@ -48,8 +48,9 @@ def faults(tarball: Path) -> list[str]:
     size = tarball.stat().st_size
     if size > LARGEST:
         found.append(f"it is {size} bytes; at most {LARGEST} are allowed")
-    if str(ARCHIVE) not in names:
-        found.append(f"it lacks the agent ({ARCHIVE}); see build_ignore in galaxy.yml")
+    for made in MADE:
+        if made not in names:
+            found.append(f"it lacks {made}; see bundle.py and build_ignore in galaxy.yml")
     say(f"{tarball.name}: {len(names)} files, {size} bytes")
     return found
 

@@ -21,7 +21,8 @@ from .machine import BUILD, ROOT, Trouble, main_guarded, say
 STAGE = BUILD / "stage"
 STAGED = STAGE / "ansible_collections/piranha/lvs"
 TYPES = BUILD / "types"
-ARCHIVE = Path("roles/piranha_router/files/piranha-agent.tar.gz")
+# What bundle.py makes and a release carries, though git does not.
+MADE = [f"roles/piranha_router/files/piranha-agent.{kind}" for kind in ("tar.gz", "json")]
 KEPT = {".git", "tests/output"}
 
 
@@ -36,10 +37,8 @@ def tracked_files() -> list[str]:
 
 
 def stage_collection() -> Path:
-    """Bring the staged copy up to date, the agent's archive included if there is one."""
-    wanted = tracked_files()
-    if (ROOT / ARCHIVE).exists():
-        wanted.append(str(ARCHIVE))
+    """Bring the staged copy up to date, the agent's archive included if it was made."""
+    wanted = tracked_files() + [name for name in MADE if (ROOT / name).exists()]
     STAGED.mkdir(parents=True, exist_ok=True)
     _remove_strays(set(wanted))
     for name in wanted:

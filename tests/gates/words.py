@@ -25,6 +25,7 @@ class Rule:
     never: str
     what: str
     instead: str
+    first_line_only: bool = False
 
 
 EVERYWHERE = r""
@@ -65,6 +66,13 @@ RULES = (
     ),
     Rule(
         EVERYWHERE,
+        r"^#!(?!/bin/sh$|/bin/bash -eux?$|/usr/bin/python$|/usr/bin/env (bash|python)$)",
+        "begins with an interpreter that ansible-test refuses",
+        "be run by `python3 FILE`, or let a file for /bin/sh start it (tests/lab/in-ipvs-kernel)",
+        first_line_only=True,
+    ),
+    Rule(
+        EVERYWHERE,
         r"^(<{7}|>{7})( |$)",
         "holds an unresolved merge",
         "resolve it",
@@ -83,7 +91,7 @@ def findings() -> Iterator[str]:
         for rule, where, never in compiled:
             if not where.search(name):
                 continue
-            for number, line in enumerate(lines, start=1):
+            for number, line in enumerate(lines[:1] if rule.first_line_only else lines, start=1):
                 if never.search(line):
                     yield f"{name}:{number}: {rule.what}; {rule.instead}"
 
