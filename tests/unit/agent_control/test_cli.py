@@ -1,0 +1,252 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line: what it shows, its exit statuses, and that it says one sentence, never more."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from piranha import cli
+from piranha.control import render
+
+from .test_supervisor import Pulse, pulse, soon
+
+__all__ = ["pulse"]  # the fixture
+
+ROOT = Path(__file__).resolve().parents[3]
+
+NOW = 1_800_000_000.0
+
+STATUS: dict[str, Any] = {
+    "host": "lvs1",
+    "version": "0.1.0",
+    "heart": {
+        "role": "primary",
+        "state": "active",
+        "since": NOW - 240,
+        "reason": "no partner was heard",
+        "peer": {"address": "192.0.2.2", "state": "down", "heard": NOW - 7200},
+        "addresses": [{"address": "192.0.2.10/24", "device": "eth0"}],
+        "problems": [],
+    },
+    "lvsd": {
+        "virtual": [
+            {
+                "name": "web",
+                "address": "2001:db8::10",
+                "port": 80,
+                "protocol": "tcp",
+                "scheduler": "wlc",
+                "forward": "nat",
+                "in_service": 1,
+                "servers": [
+                    {
+                        "name": "a",
+                        "address": "192.0.2.21",
+                        "port": 80,
+                        "state": "up",
+                        "weight": 2,
+                        "reason": "connected",
+                        "since": NOW - 90,
+                    },
+                    {
+                        "name": "b",
+                        "address": "192.0.2.22",
+                        "port": 80,
+                        "state": "down",
+                        "weight": None,
+                        "reason": "connection refused",
+                        "since": NOW - 3,
+                    },
+                ],
+            }
+        ]
+    },
+    "ages": {"heart": 0.2, "lvsd": 0.4},
+    "pulse": {
+        "uptime": 8000,
+        "running": {"heart": True, "lvsd": True},
+        "restarts": {"heart": 0, "lvsd": 2},
+    },
+}
+
+
+def test_status_answers_what_an_operator_asks() -> None:
+    text = "\n".join(render.status(STATUS, now=NOW))
+    for wanted in (
+        "lvs1 (primary)",
+        "ACTIVE (since 4 min): no partner was heard",
+        "192.0.2.2 DOWN (heard 2 h ago)",
+        "192.0.2.10/24 eth0",
+        "0.1.0, up 2 h, restarted: lvsd 2",
+        "web (tcp [2001:db8::10]:80)  wlc nat  1 of 2 in service",
+        "a       192.0.2.21:80  UP     2       connected (since 90.0 s)",
+        "b       192.0.2.22:80  DOWN   -       connection refused (since 3.0 s)",
+    ):
+        assert wanted in text
+    assert "\033" not in text
+    assert render.problems(STATUS) == []
+
+
+def test_colours_do_not_move_columns() -> None:
+    plain = render.status(STATUS, now=NOW)
+    coloured = render.status(STATUS, colour=True, now=NOW)
+    assert coloured != plain
+    for code in (render.RED, render.GREEN, render.YELLOW, render.BOLD, render.PLAIN):
+        coloured = [line.replace(code, "") for line in coloured]
+    assert coloured == plain
+
+
+def changed(**parts: object) -> dict[str, Any]:
+    return {**json.loads(json.dumps(STATUS)), **parts}
+
+
+@pytest.mark.parametrize(
+    ("found", "sentence"),
+    [
+        (changed(pulse={"running": {"heart": False, "lvsd": True}}), "heart is not running"),
+        (changed(lvsd=None), "lvsd has not said anything yet"),
+        (changed(ages={"heart": 100, "lvsd": 0}), "heart was last heard 100 s ago"),
+        (
+            changed(heart={"problems": ["heartbeats with a wrong key come from 192.0.2.2"]}),
+            "wrong key",
+        ),
+        (
+            changed(
+                lvsd={"virtual": [{**STATUS["lvsd"]["virtual"][0], "in_service": 0}]},
+            ),
+            "virtual service web (tcp [2001:db8::10]:80) has no real server in service",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said(found: dict[str, Any], sentence: str) -> None:
+    assert any(sentence in line for line in render.problems(found))
+    assert any(sentence in line for line in render.status(found, now=NOW))
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        {},
+        {"heart": None, "lvsd": None},
+        {"heart": {"state": None, "peer": None, "addresses": None, "problems": None}},
+        {"lvsd": {"virtual": [{}, {"servers": [{}]}, None]}},
+        {"pulse": {}, "ages": {}},
+    ],
+)
+def test_a_snapshot_of_another_version_is_shown_as_far_as_it_goes(found: dict[str, Any]) -> None:
+    assert render.status(found, colour=True)
+
+
+def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("status", "events", "reload", "config", "pulse", "release", "version"):
+        with pytest.raises(SystemExit) as ended:
+            cli.main([name, "--help"])
+        assert ended.value.code == 0
+        assert len(capsys.readouterr().out.splitlines()) > 3
+
+
+@pytest.mark.parametrize("words", [[], ["stauts"], ["status", "--jsno"], ["events", "extra"]])
+def test_wrong_use_is_status_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(words)
+    assert ended.value.code == 2
+    assert "usage: piranha" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["status"], ["events"], ["events", "-f"], ["reload"]])
+def test_without_pulse_it_says_so_and_what_to_do(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([*words, "--run-dir", str(tmp_path)]) == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert len(output.err.splitlines()) == 1
+    assert "systemctl start piranha-pulse" in output.err
+
+
+def test_config_commands_need_only_the_standard_library(tmp_path: Path) -> None:
+    path = tmp_path / "lvs.cf"
+    path.write_text("primary = 192.0.2.1\n", encoding="utf-8")
+    code = (
+        "import sys; sys.modules['pyroute2'] = None; sys.path.insert(0, sys.argv[1]); "
+        "from piranha.cli import main; status = main(['config', 'check', sys.argv[2]]); "
+        "loaded = [m for m in sys.modules if m.startswith(('piranha.pulse', 'piranha.lvsd'))]; "
+        "sys.exit(9 if loaded or 'asyncio' in sys.modules else status)"
+    )
+    source = str(ROOT / "files/piranha-agent/src")
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", code, source, str(path)],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert done.returncode in {0, 1}, done.stderr
+    assert done.stderr == ""
+
+
+def test_a_running_pulse_is_shown_and_reloaded(
+    pulse: Pulse, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pulse.up()
+    here = ["--run-dir", str(pulse.run_dir)]
+    assert cli.main(["status", *here]) == 0
+    assert "up 0." in capsys.readouterr().out
+    assert cli.main(["status", "--json", *here]) == 0
+    assert json.loads(capsys.readouterr().out)["pulse"]["running"] == {"heart": True, "lvsd": True}
+    assert cli.main(["reload", *here]) == 0
+    pulse.config.write_text("keepalife = 1\n", encoding="utf-8")
+    assert cli.main(["reload", *here]) == 1
+    assert "lvs.cf:1:1:" in capsys.readouterr().err
+    assert cli.main(["events", *here]) == 0
+    assert "was reloaded" in capsys.readouterr().out
+
+
+def test_events_follow_until_pulse_ends(pulse: Pulse) -> None:
+    pulse.up()
+    argv = [sys.executable, "-m", "piranha", "events", "-f", "--json"]
+    env = dict(os.environ, PYTHONPATH=str(ROOT / "files/piranha-agent/src"))
+    with subprocess.Popen(
+        [*argv, "--run-dir", str(pulse.run_dir)],
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as follower:
+        assert follower.stdout is not None
+        assert json.loads(follower.stdout.readline())["text"].startswith("pulse 0")
+        os.kill(pulse.pulse_of()["pids"]["lvsd"], signal.SIGKILL)
+        soon(lambda: pulse.pulse_of()["restarts"]["lvsd"] == 1)
+        time.sleep(0.1)
+        pulse.signal(signal.SIGTERM)
+        output, errors = follower.communicate(timeout=10)
+    assert "lvsd was ended by SIGKILL" in output
+    assert "pulse is stopping" in output
+    assert errors == "piranha: pulse has ended\n"
+    assert follower.returncode == 2
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(pulse: Pulse) -> None:
+    pulse.up()
+    code = "import sys; from piranha.cli import main; sys.exit(main(sys.argv[1:]))"
+    env = dict(os.environ, PYTHONPATH=str(ROOT / "files/piranha-agent/src"))
+    argv = [sys.executable, "-c", code, "events", "-f", "--run-dir", str(pulse.run_dir)]
+    with subprocess.Popen(
+        argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as follower:
+        assert follower.stdout is not None
+        follower.stdout.readline()
+        follower.stdout.close()
+        os.kill(pulse.pulse_of()["pids"]["lvsd"], signal.SIGKILL)
+        assert follower.wait(10) == 0
+        assert follower.stderr is not None
+        assert follower.stderr.read() == ""
