@@ -70,7 +70,9 @@ dist: venv ## the collection's release tarball in build/dist, the agent inside
 	@$(GATES).collection --dist
 
 clean: ## remove what was made (build and the archive), not .venv
-	rm -rf build roles/piranha_router/files/piranha-agent.tar.gz roles/piranha_router/files/piranha-agent.json
+	@! grep -F ' $(CURDIR)/build/' /proc/mounts || { echo 'stopped: the lab is up; first make lab-down'; exit 1; }
+	rm -rf --one-file-system build roles/piranha_router/files/piranha-agent.tar.gz \
+	  roles/piranha_router/files/piranha-agent.json
 
 .PHONY: help venv pins packages agent check gates kernel-test cluster-test molecule test test-all \
 	demo lab-up lab-down lab-test dist clean
