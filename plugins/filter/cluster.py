@@ -376,9 +376,18 @@ def _floating(settings: Mapping[str, t.Any], blocks: t.Sequence[Mapping[str, t.A
     found = []
     if settings.get("network", "nat") == "nat":
         found.append(settings.get("nat_router"))
-    found.extend(block.get("address") for block in blocks if int(block["active"]))
-    words = [str(entry).split()[0] for entry in found if entry]
-    return list(dict.fromkeys(words))
+    found.extend(block.get("address") for block in blocks if _is_on(block["active"]))
+    return list(dict.fromkeys(_plain(entry) for entry in found if entry and _plain(entry)))
+
+
+def _is_on(switch: t.Any) -> bool:
+    return str(switch).lower() not in ("0", "false", "no", "off")
+
+
+def _plain(entry: t.Any) -> str:
+    """Give the address alone of `ADDRESS[/LENGTH] [DEVICE]` or of a mapping with `address`."""
+    text = str(entry.get("address") or "") if isinstance(entry, Mapping) else str(entry)
+    return text.split()[0].split("/")[0] if text.split() else ""
 
 
 def cluster(

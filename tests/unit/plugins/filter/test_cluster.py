@@ -106,6 +106,24 @@ def test_floating_addresses_are_the_gateway_and_those_of_active_blocks() -> None
     ]
 
 
+@pytest.mark.parametrize(
+    ("gateway", "address"),
+    [
+        ({"address": "192.0.2.254", "device": "eth2:1"}, "192.0.2.254"),
+        ("192.0.2.254/24 eth2:1", "192.0.2.254"),
+        ("192.0.2.254", "192.0.2.254"),
+    ],
+)
+def test_a_gateway_may_be_written_in_several_ways(gateway: Any, address: str) -> None:
+    assert describe(globals={**NAT, "nat_router": gateway})["floating"] == [address]
+
+
+@pytest.mark.parametrize("switch", [0, False, "0", "no", "off"])
+def test_the_address_of_a_block_that_is_off_does_not_float(switch: Any) -> None:
+    block = {"name": "off", "active": switch, "address": "203.0.113.5 eth1:1"}
+    assert describe(virtual_servers=[block])["floating"] == []
+
+
 def test_failover_services_alone_make_a_cluster_of_them() -> None:
     cluster = describe(failover_services=[{"name": "web", "address": "203.0.113.5 eth1:1"}])
     assert cluster["globals"]["service"] == "fos"

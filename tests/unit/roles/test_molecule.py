@@ -1,0 +1,52 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Molecule only warns where a playbook is missing, so a scenario could pass without its checks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[3]
+SCENARIOS = sorted((ROOT / "molecule").glob("*/molecule.yml"))
+# These need a playbook of their own; syntax, idempotence and check use the one of converge.
+STEPS = {"create", "prepare", "converge", "side_effect", "verify", "cleanup", "destroy"}
+BORROWED = {"syntax": "converge", "idempotence": "converge", "check": "converge"}
+
+
+def load(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return found
+
+
+def playbooks(scenario: dict[str, Any]) -> list[str]:
+    """Give the file of each step in the scenario's sequence."""
+    files = []
+    for step in scenario["scenario"]["test_sequence"]:
+        name, *arguments = step.split()
+        name = BORROWED.get(name, name)
+        assert name in STEPS, f"{name} is no step known here"
+        files.extend(arguments or [scenario["ansible"]["playbooks"][name]])
+    return files
+
+
+def test_there_is_a_scenario() -> None:
+    assert SCENARIOS
+
+
+@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.parent.name)
+def test_no_step_lacks_its_playbook(path: Path) -> None:
+    for name in playbooks(load(path)):
+        assert (path.parent / name).is_file(), f"{path.parent.name} has no {name}"
+
+
+@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.parent.name)
+def test_a_scenario_begins_and_ends_with_nothing_and_looks_twice(path: Path) -> None:
+    sequence = load(path)["scenario"]["test_sequence"]
+    assert sequence[0] == sequence[-1] == "destroy"
+    again = sequence.index("idempotence")
+    assert "verify" in sequence[:again]
+    assert "verify" in sequence[again:]
