@@ -53,7 +53,7 @@ options:
       - Each has a C(name), directives by their names in the file, and C(real_servers), a list of mappings with C(name) and
         the directives of a real server.
       - The virtual address may be given as C(address) and C(device), or both in C(address).
-      - Line ends and tabs in C(send) and C(expect) are written as escapes.
+      - Line ends in C(send) and C(expect) are written as escapes.
     type: list
     elements: dict
     default: []

@@ -94,6 +94,7 @@ def run_module(module: AnsibleModule) -> None:
         errors = [found.format() for found in wanted.findings if found.severity == "error"]
         sentence = f"{module.params['path']} would not be valid and was left as it is:"
         module.fail_json(msg="\n".join([sentence, *errors]), **result)
+        return
     for found in wanted.findings:
         if found.severity == WARNING:
             module.warn(found.format())

@@ -185,7 +185,12 @@ def _servers(config: Config) -> Iterator[Finding]:
                 yield _router_as_server(
                     server, address, routers.get(address, "the virtual address")
                 )
-            if port != service_port and forward != "nat" and not marked:
+            if port == 0 and service_port != 0 and not marked:
+                message = (
+                    f"server `{server.name}`: port 0 goes with port 0 of the virtual server only"
+                )
+                yield finding("E309", values.place("port", 0), message, "remove the line")
+            elif port != service_port and forward != "nat" and not marked:
                 yield _foreign_port(server, values, forward, service_port)
             if vip and forward != "tunnel":
                 yield from _families(server, address, vip)

@@ -425,7 +425,7 @@ _SERVERS = (
         low=0,
         high=65535,
     ),
-    _port(SERVER, "port", None, 1, "Port on the real server; the virtual server's if unset."),
+    _port(SERVER, "port", None, 0, "Port on the real server; the virtual server's if unset."),
 )
 
 DIRECTIVES: tuple[Directive, ...] = _GLOBALS + _VIRTUALS + _SERVERS

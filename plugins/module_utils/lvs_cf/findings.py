@@ -43,7 +43,7 @@ CODES = {
     "E306": "a real server has no address",
     "E307": "a real server stands twice in one virtual server",
     "E308": "addresses of different families that cannot work together",
-    "E309": "port 0 without persistence and without firewall mark",
+    "E309": "port 0 where the kernel needs a port",
     "E310": "the synchronisation daemon's interface carries a virtual address",
     "W101": "the last block is not closed",
     "W102": "text after a closing brace",

@@ -120,8 +120,8 @@ def unescape(text: str) -> str:
 
 
 def escape(text: str) -> str:
-    """Write line ends and tabs as the escapes that unescape() translates; nothing else changes."""
-    return text.replace("\r", "\\r").replace("\n", "\\n").replace("\t", "\\t")
+    """Write line ends as the escapes that unescape() translates; nothing else changes."""
+    return text.replace("\r", "\\r").replace("\n", "\\n")
 
 
 def is_ipv6(address: str) -> bool:
@@ -307,7 +307,7 @@ def _read_address_device(row: Directive, args: tuple[str, ...]) -> Read:
         bits = IPV6_BITS if is_ipv6(address) else IPV4_BITS
         number = int(length) if re.fullmatch("[0-9]{1,3}", length) else 0
         if not 1 <= number <= bits or not is_address(address):
-            message = f"`/{length}` is not a prefix length of `{text}`"
+            message = f"`{row.name}`: `/{length}` is no prefix length of `{text}`"
             raise BadValue("E203", message, f"it is a number from 1 to {bits}")
         prefix = number
     device = args[1] if len(args) > 1 else None
