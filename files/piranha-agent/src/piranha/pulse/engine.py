@@ -1,0 +1,236 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Joins the conversation with the partner and the takeover machine into one pure thing.
+
+Datagrams and times in, effects out. The heart (heart.py) carries the effects out on a real
+kernel, the simulation in the unit tests on a made-up one; between them and the rules there is
+no other code.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .conversation import Accepted, Conversation
+from .machine import HOLDING, SAID, Do, Input, Machine, State, Step, Timing
+from .wire import Key, PeerState, Reason
+
+
+class Deed(enum.Enum):
+    """What the shell has to do."""
+
+    SEND = "send"
+    ACQUIRE = "acquire"
+    RELEASE = "release"
+    ANNOUNCE = "announce"
+    LOOK = "look"
+    SESSION = "session"
+    """The session has changed: whoever may have to say goodbye for us must learn it."""
+    LOG = "log"
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """One deed; `data` goes with SEND, `level` and `text` with LOG."""
+
+    deed: Deed
+    data: bytes = b""
+    level: str = "info"
+    text: str = ""
+
+
+GOODBYES = 3
+"""How often a goodbye is said; a lost one costs the clients a dead time."""
+
+_LEVELS = {
+    Input.PEER_ACTIVE: "warning",
+    Input.UNYIELDING: "warning",
+    Input.PAUSED: "warning",
+    Input.LOST: "warning",
+    Input.FAILED: "err",
+    Input.SILENT: "warning",
+}
+
+_OUTCOME = {
+    (False, True): "this router takes the virtual addresses",
+    (True, False): "this router lets go of the virtual addresses",
+    (True, True): "this router keeps the virtual addresses",
+    (False, False): "this router does not take the virtual addresses",
+}
+
+
+class Engine:
+    """One router's heart without any input or output.
+
+    keys: as Conversation takes them. new_session: gives 16 random bytes. digest: 8 bytes of the
+    configuration. Every method gives the effects to carry out, in order.
+    """
+
+    def __init__(
+        self,
+        keys: tuple[Key, ...],
+        timing: Timing,
+        digest: bytes,
+        new_session: Callable[[], bytes],
+        now: float,
+    ) -> None:
+        self.machine = Machine(timing, now)
+        self.conversation = Conversation(
+            keys, timing.role, timing.keepalive, timing.deadtime, new_session
+        )
+        self.conversation.digest = digest
+        self.partner_digest: bytes | None = None
+        """The digest the partner sent last; None before its first heartbeat."""
+
+    def start(self, now: float, holding: bool) -> list[Effect]:
+        """Begin; `holding`: the kernel has the addresses and they were ours before."""
+        return self._carry(self.machine.start(now, holding), now)
+
+    def woke(self, now: float) -> list[Effect]:
+        """To be called first at each wake-up, before anything is read."""
+        return self._carry(self.machine.woke(now), now)
+
+    def received(self, data: bytes, now: float) -> list[Effect]:
+        """A datagram from one of the partner's addresses."""
+        verdict = self.conversation.accept(data, now)
+        if not isinstance(verdict, Accepted):
+            if verdict.answer is None or not self.machine.timing.partnered:
+                return []
+            said = SAID[self.machine.state]
+            return [Effect(Deed.SEND, self.conversation.compose(said, now, verdict.answer))]
+        if not self.machine.timing.partnered:
+            return []
+        effects = []
+        if verdict.closed_us:
+            effects += self._rotate(now)
+        self.partner_digest = verdict.beat.digest
+        steps = self.machine.heard(verdict.beat.state, now)
+        effects += self._carry(steps, now)
+        if verdict.introduced and not any(effect.deed is Deed.SEND for effect in effects):
+            effects += self._send(now)
+        return effects
+
+    def tick(self, now: float) -> list[Effect]:
+        """To be called last at each wake-up, after everything was read."""
+        return self._carry(self.machine.tick(now), now)
+
+    def lost(self, now: float) -> list[Effect]:
+        """The answer to LOOK where the kernel does not hold the addresses."""
+        return self._carry(self.machine.lost(now), now)
+
+    def failed(self, now: float) -> list[Effect]:
+        """The answer to ACQUIRE where no address could be set."""
+        return self._carry(self.machine.failed(now), now)
+
+    def stop(self, now: float) -> list[Effect]:
+        """Hand over and end."""
+        return self._carry(self.machine.stop(now), now)
+
+    def reload(
+        self, keys: tuple[Key, ...], timing: Timing, digest: bytes, now: float
+    ) -> list[Effect]:
+        """Use another configuration from now on."""
+        self.conversation.keys = keys
+        self.conversation.role = timing.role
+        self.conversation.digest = digest
+        self.conversation.pace(timing.keepalive, timing.deadtime)
+        return self._carry(self.machine.retime(timing, now), now)
+
+    def next_at(self) -> float:
+        """When `tick` is due at the latest."""
+        return self.machine.next_at()
+
+    @property
+    def holding(self) -> bool:
+        """Whether this router is to have the addresses."""
+        return self.machine.state in HOLDING
+
+    def _carry(self, steps: list[Step], now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        for step in steps:
+            if step.before is not step.after:
+                effects.append(_told(step))
+            for do in step.do:
+                effects += self._do(do, step.after, now)
+        return effects
+
+    def _do(self, do: Do, state: State, now: float) -> list[Effect]:
+        match do:
+            case Do.SEND:
+                return self._send(now, SAID[state])
+            case Do.GOODBYE:
+                times = GOODBYES if self.machine.timing.partnered else 0
+                return [e for _ in range(times) for e in self._send(now, PeerState.LEAVING)]
+            case Do.ROTATE:
+                return self._rotate(now)
+            case Do.ACQUIRE:
+                return [Effect(Deed.ACQUIRE)]
+            case Do.RELEASE:
+                return [Effect(Deed.RELEASE)]
+            case Do.ANNOUNCE:
+                return [Effect(Deed.ANNOUNCE)]
+            case Do.LOOK:
+                return [Effect(Deed.LOOK)]
+
+    def _send(self, now: float, state: PeerState | None = None) -> list[Effect]:
+        if not self.machine.timing.partnered:
+            return []
+        said = SAID[self.machine.state] if state is None else state
+        return [Effect(Deed.SEND, self.conversation.compose(said, now))]
+
+    def _rotate(self, now: float) -> list[Effect]:
+        self.conversation.rotate()
+        return [Effect(Deed.SESSION)]
+
+    # -- what an operator asks ----------------------------------------------------------------
+
+    def problems(self, partner: str, key_file: str, now: float) -> list[str]:
+        """Say in one sentence each what is wrong between us and the partner, now.
+
+        partner: its address; key_file: the path of the key.
+        """
+        if not self.machine.timing.partnered:
+            return []
+        said: list[str] = []
+        recent = now - 2 * self.machine.timing.deadtime - self.machine.timing.keepalive
+        if self.machine.partner is None:
+            said += [
+                sentence.format(partner=partner, key_file=key_file)
+                for reason, sentence in _WHY_SILENT.items()
+                if self.conversation.rejected_at.get(reason, recent) > recent
+            ][:1] or [f"nothing is heard from {partner}"]
+        elif self.partner_digest not in (None, self.conversation.digest):
+            said.append(
+                f"lvs.cf here and on {partner} differ: compare the files and reload the older one"
+            )
+        if self.machine.state is State.CONTESTED:
+            said.append(f"{partner} holds the virtual addresses as well")
+        if self.machine.state is State.FAULT:
+            said.append("the virtual addresses could not be set here; see the log")
+        return said
+
+
+_WHY_SILENT = {
+    Reason.KEY: "heartbeats from {partner} carry another key: compare {key_file} on both routers",
+    Reason.FORGED: "heartbeats from {partner} are damaged on the way or forged",
+    Reason.VERSION: "heartbeats from {partner} are of another version: install the same agent on"
+    " both routers",
+    Reason.ROLE: "{partner} claims the same role as this router: compare lvs.cf on both routers",
+    Reason.GARBAGE: "{partner} sends what is no heartbeat of ours: see what uses the"
+    " heartbeat_port there",
+    Reason.UNCONFIRMED: "{partner} is heard, but does not hear this router: check the firewall"
+    " and the route to it",
+}
+"""Reasons that explain a silence, the likeliest first."""
+
+
+def _told(step: Step) -> Effect:
+    outcome = _OUTCOME[step.before in HOLDING, step.after in HOLDING]
+    level = _LEVELS.get(step.why, "notice")
+    return Effect(
+        Deed.LOG,
+        level=level,
+        text=f"{step.why.value}: {outcome} ({step.before.value} -> {step.after.value})",
+    )

@@ -1,0 +1,18 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Random schedules: never two owners while both hear each other, always one while one is able."""
+
+from __future__ import annotations
+
+import pytest
+
+from .simulation import World
+
+SCHEDULES = 400
+BLOCK = 50
+
+
+@pytest.mark.parametrize("first", range(0, SCHEDULES, BLOCK))
+def test_promises_hold_in_random_schedules(first: int) -> None:
+    for seed in range(first, first + BLOCK):
+        World(seed).run()

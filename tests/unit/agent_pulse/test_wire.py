@@ -1,0 +1,276 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Heartbeats as bytes, and whom they convince: damaged, forged, replayed ones convince nobody."""
+
+from __future__ import annotations
+
+import random
+from itertools import count
+
+import pytest
+from piranha.pulse.conversation import (
+    ANSWERS,
+    REMEMBERED,
+    Accepted,
+    Conversation,
+    Rejected,
+    farewells,
+)
+from piranha.pulse.wire import (
+    MAX_SIZE,
+    SIZE,
+    Echo,
+    Heartbeat,
+    Key,
+    PeerState,
+    Reason,
+    Refused,
+    Role,
+    decode,
+    encode,
+)
+
+KEY = Key.of(bytes(range(32)))
+OTHER = Key.of(bytes(range(1, 33)))
+BEAT = Heartbeat(
+    PeerState.ACTIVE, Role.BACKUP, b"s" * 16, 7, b"d" * 8, Echo.SEEN, b"e" * 16, 2**63 - 1
+)
+
+
+class Side:
+    """One end with sessions that can be told apart."""
+
+    def __init__(self, role: Role, name: str, key: Key = KEY) -> None:
+        numbers = count()
+        self.talk = Conversation(
+            (key,), role, 0.5, 1.5, lambda: f"{name}{next(numbers)}".encode().ljust(16, b".")
+        )
+
+    def say(self, now: float, state: PeerState = PeerState.STANDBY) -> bytes:
+        return self.talk.compose(state, now)
+
+    def hear(self, data: bytes, now: float) -> Accepted | Rejected:
+        return self.talk.accept(data, now)
+
+    def reply(self, data: bytes, now: float) -> bytes:
+        """Hear what must be refused, and give the answer to it."""
+        verdict = self.hear(data, now)
+        assert isinstance(verdict, Rejected)
+        assert verdict.answer is not None
+        return self.talk.compose(PeerState.STANDBY, now, verdict.answer)
+
+
+def reason(verdict: Accepted | Rejected) -> Reason | None:
+    return verdict.reason if isinstance(verdict, Rejected) else None
+
+
+def pair(now: float = 100.0) -> tuple[Side, Side]:
+    """Two ends that have proven themselves to each other."""
+    one, two = Side(Role.PRIMARY, "p"), Side(Role.BACKUP, "b")
+    answer = two.reply(one.say(now), now)
+    assert isinstance(one.hear(answer, now), Accepted)
+    assert isinstance(two.hear(one.say(now), now), Accepted)
+    return one, two
+
+
+def test_bytes_and_back() -> None:
+    data = encode(BEAT, KEY)
+    assert len(data) == SIZE
+    assert decode(data, (OTHER, KEY)) == BEAT
+
+
+def test_every_flipped_bit_is_refused() -> None:
+    data = encode(BEAT, KEY)
+    for position in range(8 * len(data)):
+        bad = bytearray(data)
+        bad[position // 8] ^= 1 << position % 8
+        assert isinstance(decode(bytes(bad), (KEY,)), Refused), position
+
+
+def test_every_truncation_and_any_tail_is_refused() -> None:
+    data = encode(BEAT, KEY)
+    for length in range(len(data)):
+        assert isinstance(decode(data[:length], (KEY,)), Refused), length
+    assert decode(data + b"\0", (KEY,)) == Refused(Reason.GARBAGE)
+    assert decode(data + bytes(MAX_SIZE), (KEY,)) == Refused(Reason.GARBAGE)
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"", Reason.GARBAGE),
+        (b"\xda\xdb\xad\xbd", Reason.GARBAGE),
+        (b"PLVS", Reason.GARBAGE),
+        (b"PLVS\x02" + bytes(200), Reason.VERSION),
+        (encode(BEAT, OTHER), Reason.KEY),
+    ],
+)
+def test_reasons(data: bytes, why: Reason) -> None:
+    assert decode(data, (KEY,)) == Refused(why)
+
+
+def test_noise_never_raises() -> None:
+    noise = random.Random(4)
+    for _ in range(3000):
+        data = noise.randbytes(noise.randrange(SIZE + 8))
+        for head in (b"", b"PLVS", b"PLVS\x01", encode(BEAT, KEY)[:12]):
+            assert isinstance(decode(head + data, (KEY,)), Refused)
+
+
+def test_the_key_does_not_show() -> None:
+    assert KEY.secret.hex() not in repr(KEY)
+    assert "secret" not in repr(KEY)
+
+
+def test_both_just_started() -> None:
+    one, two = Side(Role.PRIMARY, "p"), Side(Role.BACKUP, "b")
+    lost = one.say(0)  # before the other listens
+    first = two.say(1)
+    answer = one.reply(first, 1)
+    seen = two.hear(answer, 1)
+    assert isinstance(seen, Accepted)
+    assert seen.introduced
+    back = one.hear(two.say(1), 1)
+    assert isinstance(back, Accepted)
+    assert back.introduced
+    assert reason(two.hear(lost, 1)) is Reason.LATE
+
+
+def test_partner_restarts() -> None:
+    one, two = pair()
+    again = Side(Role.BACKUP, "n")
+    verdict = one.hear(again.say(101), 101)
+    assert reason(verdict) is Reason.UNCONFIRMED
+    assert isinstance(one.hear(two.say(101), 101), Accepted), "the known one goes on meanwhile"
+    answer = one.reply(again.say(101), 101)
+    assert isinstance(again.hear(answer, 101), Accepted)
+    assert isinstance(one.hear(again.say(101), 101), Accepted)
+    assert reason(one.hear(two.say(102), 102)) is Reason.CLOSED
+
+
+def test_usual_heartbeats_prove_enough_without_answers() -> None:
+    """Where every answer is lost, what is sent anyway must do."""
+    one, two = Side(Role.PRIMARY, "p"), Side(Role.BACKUP, "b")
+    for turn in range(3):
+        one.hear(two.say(turn), turn)
+        two.hear(one.say(turn), turn)
+    assert isinstance(one.hear(two.say(3), 3), Accepted)
+    assert isinstance(two.hear(one.say(3), 3), Accepted)
+
+
+def test_old_traffic_is_refused_before_and_after_our_restart() -> None:
+    one, two = pair()
+    recorded = [two.say(100 + n / 10, PeerState.ACTIVE) for n in range(40)]
+    for number, data in enumerate(recorded):
+        assert isinstance(one.hear(data, 100 + number / 10), Accepted)
+    for data in recorded:
+        assert reason(one.hear(data, 105)) in {Reason.LATE, Reason.REPLAY}
+    again = Side(Role.PRIMARY, "n")
+    for data in recorded * 3:
+        assert reason(again.hear(data, 106)) is Reason.UNCONFIRMED
+    assert isinstance(one.hear(two.say(105), 105), Accepted), "the true one is still heard"
+
+
+def test_an_echo_of_long_ago_proves_nothing() -> None:
+    one, two = Side(Role.PRIMARY, "p"), Side(Role.BACKUP, "b")
+    two.hear(one.say(0), 0)
+    held_back = two.say(0)
+    assert reason(one.hear(held_back, 10)) is Reason.UNCONFIRMED
+
+
+def test_a_goodbye_ends_the_session() -> None:
+    one, two = pair()
+    goodbyes = [two.say(101, PeerState.LEAVING) for _ in range(3)]
+    first = one.hear(goodbyes[0], 101)
+    assert isinstance(first, Accepted)
+    assert first.beat.state is PeerState.LEAVING
+    for data in goodbyes[1:]:
+        assert reason(one.hear(data, 101)) is Reason.LATE
+    assert reason(one.hear(two.say(102, PeerState.ACTIVE), 102)) is Reason.CLOSED
+
+
+def test_a_supervisor_says_goodbye_for_its_heart() -> None:
+    one, two = pair()
+    said = farewells((KEY,), Role.BACKUP, [b"another session.", two.talk.session], bytes(8))
+    verdicts = [one.hear(data, 101) for data in said]
+    accepted = [v for v in verdicts if isinstance(v, Accepted)]
+    assert [v.beat.state for v in accepted] == [PeerState.RESIGNED]
+    assert reason(one.hear(two.say(101), 101)) is Reason.CLOSED
+
+
+def test_a_heart_whose_session_was_ended_learns_it_and_returns() -> None:
+    one, two = pair()
+    for data in farewells((KEY,), Role.BACKUP, [two.talk.session], bytes(8)):
+        one.hear(data, 101)
+    answer = one.reply(two.say(101), 101)
+    told = two.hear(answer, 101)
+    assert isinstance(told, Accepted)
+    assert told.closed_us
+    two.talk.rotate()
+    answer = one.reply(two.say(102), 102)
+    assert isinstance(two.hear(answer, 102), Accepted)
+    assert isinstance(one.hear(two.say(102), 102), Accepted)
+
+
+def test_what_waited_in_a_queue_is_not_believed_after_a_pause() -> None:
+    one, two = pair()
+    waiting = [two.say(100.5 + n / 2) for n in range(20)]
+    one.talk.rotate()
+    for data in waiting:
+        assert reason(one.hear(data, 111)) is Reason.UNCONFIRMED
+    answer = two.reply(one.say(111), 111)
+    assert isinstance(one.hear(answer, 111), Accepted)
+
+
+def test_one_direction_lost_leaves_the_unheard_unknown() -> None:
+    one, two = Side(Role.PRIMARY, "p"), Side(Role.BACKUP, "b")
+    for turn in range(5):
+        one.say(turn)  # never arrives
+        assert reason(one.hear(two.say(turn), turn)) is Reason.UNCONFIRMED
+
+
+def test_reflected_and_wrong_role() -> None:
+    one, two = pair()
+    assert reason(one.hear(one.say(101), 101)) is Reason.REFLECTED
+    twin = Side(Role.PRIMARY, "t")
+    assert reason(one.hear(twin.say(101), 101)) is Reason.ROLE
+    assert isinstance(one.hear(two.say(101), 101), Accepted)
+
+
+def test_overtaken_is_late_and_far_behind_is_a_replay() -> None:
+    one, two = pair()
+    sent = [two.say(101) for _ in range(30)]
+    assert isinstance(one.hear(sent[-1], 101), Accepted)
+    assert reason(one.hear(sent[-2], 101)) is Reason.LATE
+    assert reason(one.hear(sent[-1], 101)) is Reason.LATE
+    assert reason(one.hear(sent[0], 101)) is Reason.REPLAY
+
+
+def test_replays_get_few_answers_and_little_memory() -> None:
+    one, _ = pair()
+    answers = 0
+    for number in range(2000):
+        stranger = Side(Role.BACKUP, f"x{number}-")
+        verdict = one.hear(stranger.say(0), 200)
+        answers += isinstance(verdict, Rejected) and verdict.answer is not None
+    assert answers == ANSWERS
+    for number in range(REMEMBERED + 50):
+        one.talk._close(f"old{number}".encode().ljust(16))
+    assert len(one.talk._closed) == REMEMBERED
+    assert one.talk.rejected[Reason.UNCONFIRMED] == 2000
+
+
+def test_forgeries_change_nothing() -> None:
+    one, two = pair()
+    noise = random.Random(9)
+    recorded = [two.say(101) for _ in range(20)]
+    assert isinstance(one.hear(recorded[-1], 101), Accepted)
+    before = (one.talk.session, one.talk._partner.session, one.talk._partner.highest)
+    for _ in range(5000):
+        bad = bytearray(noise.choice(recorded))
+        for _ in range(noise.randrange(4)):
+            bad[noise.randrange(len(bad))] ^= 1 << noise.randrange(8)
+        data = bytes(bad[: noise.choice((len(bad), noise.randrange(len(bad))))])
+        assert isinstance(one.hear(data, 102), Rejected)
+    assert before == (one.talk.session, one.talk._partner.session, one.talk._partner.highest)
+    assert isinstance(one.hear(two.say(103), 103), Accepted)
