@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import itertools
 import json
 import math
 import os
@@ -88,7 +89,7 @@ def summary(
         edges += [chosen[0].start, max(r.start for r in chosen)]
     edges.sort()
     gap, start = 0.0, None
-    for one, two in zip(edges, edges[1:]):
+    for one, two in itertools.pairwise(edges):
         if two - one > gap:
             gap, start = two - one, one
     return Summary(
@@ -192,7 +193,7 @@ class Traffic:
         server, error = None, None
         try:
             server, error = await asyncio.wait_for(self._exchange(), self._limit)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             error = f"no complete answer within {self._limit:g} s"
         except OSError as problem:
             error = os.strerror(problem.errno) if problem.errno else type(problem).__name__
@@ -272,6 +273,8 @@ def main() -> int:
         traffic = Traffic(options.url, options.interval, options.limit, tell or (lambda r: None))
     except ValueError as problem:
         parser.error(str(problem))
+    if not options.follow and options.json != "-":
+        print(f"asking {options.url}", flush=True)  # whoever started us may wait for this line
     asyncio.run(work(options, traffic))
     if options.json == "-":
         print(json.dumps(result(traffic)))
