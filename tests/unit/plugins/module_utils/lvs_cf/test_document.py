@@ -199,3 +199,24 @@ def test_a_value_that_cannot_stand_in_a_line_is_refused(value: str) -> None:
     with pytest.raises(ValueError, match="cannot stand"):
         document.set(document.root, "keepalive", value)
     assert document.text() == CLUSTER
+
+
+@given(documents, st.data())
+def test_an_edit_changes_its_own_lines_only(text: str, data: st.DataObject) -> None:
+    """Setting a directive touches one line; a last line without an end gets one."""
+    document = parse(text)
+    blocks = [document.root, *document.root.blocks("virtual")]
+    block = data.draw(st.sampled_from(blocks))
+    key = data.draw(st.sampled_from(["port", "keepalive", "address", "send"]))
+    before = [line.raw for line in document.root.lines()]
+    there = block.find(key)
+    document.set(block, key, '"new value"')
+    after = [line.raw for line in document.root.lines()]
+    written = block.find(key)
+    assert written is not None
+    assert written.args == ("new value",)
+    position = next(i for i, line in enumerate(document.root.lines()) if line is written)
+    rest = after[:position] + after[position + 1 :]
+    assert rest == (before if there is None else before[:position] + before[position + 1 :])
+    again = parse(document.text())
+    assert [line.raw for line in again.root.lines()] == after
