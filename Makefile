@@ -66,6 +66,9 @@ lab-down: venv ## every trace of the lab away
 lab-test: venv packages ## one run through all of the lab's own commands
 	@.venv/bin/pytest -v --color=no tests/lab/test_lab.py
 
+fresh: $(PYTHON) ## make check in a fresh clone with an empty environment
+	@$(GATES).fresh check
+
 dist: venv ## the collection's release tarball in build/dist, the agent inside
 	@$(GATES).collection --dist
 
@@ -75,4 +78,4 @@ clean: ## remove what was made (build and the archive), not .venv
 	  roles/piranha_router/files/piranha-agent.json
 
 .PHONY: help venv pins packages agent check gates kernel-test cluster-test molecule test test-all \
-	demo lab-up lab-down lab-test dist clean
+	demo lab-up lab-down lab-test fresh dist clean

@@ -68,7 +68,8 @@ def _unit() -> list[Step]:
     if python39() is None:
         steps.append(Step("python 3.9", unless="no Python 3.9 on this machine"))
     else:
-        steps.append(Step("python 3.9", _gate("oldest", *pytest[2:]), 300, count=pytest_count))
+        oldest = _gate("oldest", *pytest[2:], "--numprocesses=2")  # all pure, so side by side
+        steps.append(Step("python 3.9", oldest, 300, count=pytest_count))
     return steps
 
 
