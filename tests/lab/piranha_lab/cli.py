@@ -140,7 +140,7 @@ def do_run(asked: argparse.Namespace) -> int:
     pid = _must_be_on(asked.machine, power.handle())
     if isinstance(power, Container):
         # Directly, so that signals and standard input arrive; the cable may even be pulled.
-        return replace(["nsenter", "--target", str(pid), "--all", "--wd=/root",
+        return replace(["nsenter", "--target", str(pid), "--all", "--wdns=/root",
                         "/usr/bin/env", "-i", f"PATH={PATH_INSIDE}", "HOME=/root", "LANG=C.UTF-8",
                         *words])
     return replace(commands.ssh(SSH_CONFIG, power.machine, [shlex.join(words)], terminal=False))

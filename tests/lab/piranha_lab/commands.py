@@ -30,7 +30,8 @@ def bridge_batch(networks: Sequence[Network]) -> list[str]:
     lines = ["link set lo up"]
     for network in networks:
         lines += [
-            f"link add {network.bridge} type bridge forward_delay 0 stp_state 0 mcast_snooping 0",
+            f"link add {network.bridge} address {network.mac} type bridge "
+            "forward_delay 0 stp_state 0 mcast_snooping 0",
             f"address add {network.controller} dev {network.bridge}",
             f"link set {network.bridge} up",
         ]
@@ -69,6 +70,20 @@ def address_batch(machine: Machine) -> list[str]:
     return lines
 
 
+def link_batch(card: Card, up: bool) -> list[str]:
+    """Lines for ip(8) in the lab's namespace that plug or pull the far end of a cable.
+
+    The machine keeps its carrier, as behind a switch. (A tap set down instead makes the card of a
+    user-mode machine fail for good: the first packet it cannot write stops it.)
+    """
+    return [f"link set {card.outside} " + (f"master {card.network.bridge}" if up else "nomaster")]
+
+
+# A pulled cable must not find the controller at its end: it answers for an address only on the
+# interface that has it.
+CONTROLLER_SYSCTLS = {"net/ipv4/conf/all/arp_ignore": "1"}
+
+
 def no_offload(namespace: str, device: str) -> list[str]:
     """The command that makes a device hand out finished packets only."""
     return ["ip", "netns", "exec", namespace, "ethtool", "-K", device, *OFFLOADS]
@@ -100,9 +115,14 @@ def uml(machine: Machine, root: Path) -> list[str]:
     ]
 
 
+# Podman's locks would else be a file in /dev/shm, shared with the host's own containers.
+CONTAINERS_CONF = '[engine]\nlock_type = "file"\n'
+
+
 def podman(state: Path) -> list[str]:
     """The beginning of each podman command: everything it keeps is the lab's own."""
     return [
+        "env", f"CONTAINERS_CONF={state / 'containers.conf'}",
         "podman", "--root", str(state / "podman"), "--runroot", str(RUN / "podman"),
         "--tmpdir", str(RUN / "podman-tmp"), "--storage-driver", "vfs",
         "--cgroup-manager", "cgroupfs", "--events-backend", "none", "--runtime", "runc",

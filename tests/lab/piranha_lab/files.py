@@ -42,6 +42,7 @@ def machine_files(topology: Topology, machine: Machine, own_kernel: bool, keys: 
     files = {
         "etc/hostname": File(f"{machine.name}\n"),
         "etc/hosts": File(hosts(topology)),
+        "etc/resolv.conf": File("# The lab has no name service.\n"),
         "etc/machine-id": File(f"{machine_id}\n", 0o444),
         "etc/ssh/ssh_host_ed25519_key": File(keys.host_private, 0o600),
         "etc/ssh/ssh_host_ed25519_key.pub": File(keys.host_public),

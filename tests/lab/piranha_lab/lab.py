@@ -31,8 +31,8 @@ STATE = BUILD / "lab"
 SSH_CONFIG = STATE / "ssh_config"
 TOPOLOGIES = LAB / "topologies"
 BOOT_LIMIT = 180  # seconds; it takes 10 to 25
-TOOLS = ("ip", "ethtool", "podman", "runc", "ssh", "ssh-keygen", "unshare", "mount", "umount",
-         "tcpdump")
+TOOLS = ("ip", "ethtool", "podman", "runc", "ssh", "ssh-keygen", "unshare", "mount",
+         "umount", "sysctl")
 
 
 def load_topology(name: str) -> tuple[Path, Topology]:
@@ -124,9 +124,13 @@ class Lab:
         STATE.mkdir(parents=True, mode=0o700)
         noted = {"topology": str(path), "native": native, "boot": boot_id(), "complete": False}
         host.write(STATE / "state.json", json.dumps(noted), 0o600)
+        host.write(STATE / "containers.conf", commands.CONTAINERS_CONF, 0o600)
         keys = make_keys(topology)
         host.run(["ip", "netns", "add", commands.NAMESPACE])
         host.ip_batch(commands.NAMESPACE, commands.bridge_batch(topology.networks))
+        for name, value in commands.CONTROLLER_SYSCTLS.items():
+            host.run(["ip", "netns", "exec", commands.NAMESPACE,
+                      "sysctl", "-q", "-w", f"{name}={value}"])
         for network in topology.networks:
             host.run(commands.no_offload(commands.NAMESPACE, network.bridge))
         powers = [power_of(m, STATE, native) for m in topology.machines]

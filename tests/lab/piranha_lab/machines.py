@@ -62,9 +62,8 @@ class Power:
 
     def link(self, network: str, up: bool) -> None:
         """Plug or pull the cable to a network, at the far end."""
-        outside = self.machine.card(network).outside
-        host.run(["ip", "-n", commands.NAMESPACE, "link", "set", outside,
-                  "up" if up else "down"])
+        card = self.machine.card(network)
+        host.ip_batch(commands.NAMESPACE, commands.link_batch(card, up))
         cut = self.cut_links() - {network} | (set() if up else {network})
         host.write(self.folder / "links-cut", "".join(f"{n}\n" for n in sorted(cut)), 0o600)
 

@@ -23,6 +23,11 @@ NETWORK_NAME = re.compile(r"[a-z][a-z0-9]{0,11}")
 DEVICE_NAME = re.compile(r"eth[0-9]")
 
 
+def mac_of(address: ipaddress.IPv4Address) -> str:
+    """A hardware address that stays the same over power cycles: made from the IP address."""
+    return "02:00:" + ":".join(f"{byte:02x}" for byte in address.packed)
+
+
 @dataclass(frozen=True)
 class Network:
     """One isolated network; the device name is the same on every machine that is in it."""
@@ -35,6 +40,11 @@ class Network:
     def bridge(self) -> str:
         """The bridge that is this network."""
         return f"br-{self.name}"
+
+    @property
+    def mac(self) -> str:
+        """The controller's hardware address in it."""
+        return mac_of(self.controller.ip)
 
     @property
     def controller(self) -> ipaddress.IPv4Interface:
@@ -62,8 +72,8 @@ class Card:
 
     @property
     def mac(self) -> str:
-        """A hardware address that stays the same over power cycles: made from the address."""
-        return "02:00:" + ":".join(f"{byte:02x}" for byte in self.address.packed)
+        """Its hardware address."""
+        return mac_of(self.address)
 
 
 @dataclass(frozen=True)
