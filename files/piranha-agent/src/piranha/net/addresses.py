@@ -1,0 +1,154 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sets and removes virtual addresses. When that is due is the heart's matter.
+
+Everything here may be done twice: an address that is there already counts as set, one that is
+not there as removed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from ipaddress import ip_address
+from typing import Any
+
+from .links import DeviceError, device_for, split_alias
+from .rtnetlink import Address, Held, Interface, Netlink
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualAddress:
+    """An address that moves between the routers. device: None lets the kernel's networks decide."""
+
+    address: str
+    prefix: int
+    device: str | None = None
+
+    @property
+    def ip(self) -> Address:
+        """The address as a value that can be compared."""
+        return ip_address(self.address)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give what `from_json` reads."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: object) -> VirtualAddress:
+        """Read one; ValueError where it is none."""
+        if not isinstance(data, dict):
+            raise ValueError("not an object")
+        address, prefix, device = data.get("address"), data.get("prefix"), data.get("device")
+        if not isinstance(address, str) or not isinstance(prefix, int):
+            raise ValueError("address or prefix is missing")
+        if device is not None and not isinstance(device, str):
+            raise ValueError("device is no text")
+        made = ip_address(address)
+        if not 0 <= prefix <= made.max_prefixlen:
+            raise ValueError("prefix is out of range")
+        return cls(str(made), prefix, device)
+
+
+class Addresses:
+    """The virtual addresses in this machine's kernel.
+
+    Every method that changes something gives one sentence for each address it failed with.
+    """
+
+    def __init__(self, netlink: Netlink) -> None:
+        self._netlink = netlink
+
+    def acquire(self, wanted: Iterable[VirtualAddress]) -> list[str]:
+        """Set addresses."""
+        placed, problems = self._place(wanted)
+        results = self._netlink.add([entry for _, entry in placed])
+        return problems + _sentences("set", placed, results)
+
+    def release(self, unwanted: Iterable[VirtualAddress]) -> list[str]:
+        """Remove addresses, whichever netmask they have; others are left alone."""
+        unwanted = list(unwanted)
+        if not unwanted:
+            return []
+        gone = {entry.ip: entry.device for entry in unwanted}
+        names = {i.index: i.name for i in self._netlink.interfaces()}
+        problems: list[str] = []
+        # Twice: deleting the first address of a network may promote the next, with its new role.
+        for _ in range(2):
+            entries = [
+                entry
+                for entry in self._netlink.addresses()
+                if entry.address in gone and _on(gone[entry.address], names.get(entry.index))
+            ]
+            if not entries:
+                return []
+            placed = [(entry.address, entry) for entry in entries]
+            problems = _sentences("removed", placed, self._netlink.remove(entries))
+        return problems
+
+    def missing(self, wanted: Iterable[VirtualAddress]) -> list[VirtualAddress]:
+        """Give those that the kernel does not hold."""
+        held = {entry.address for entry in self._netlink.addresses()}
+        return [entry for entry in wanted if entry.ip not in held]
+
+    def devices(self, wanted: Iterable[VirtualAddress]) -> list[tuple[Address, Interface]]:
+        """Give the interface of each address that has one now, for announcements."""
+        by_index = {i.index: i for i in self._netlink.interfaces()}
+        addresses = {entry.ip for entry in wanted}
+        return [
+            (entry.address, by_index[entry.index])
+            for entry in self._netlink.addresses()
+            if entry.address in addresses and entry.index in by_index
+        ]
+
+    def own(self) -> frozenset[Address]:
+        """Give all addresses that the kernel holds."""
+        return frozenset(entry.address for entry in self._netlink.addresses())
+
+    def _place(
+        self, wanted: Iterable[VirtualAddress]
+    ) -> tuple[list[tuple[Address, Held]], list[str]]:
+        wanted = list(wanted)
+        interfaces = self._netlink.interfaces()
+        virtual = frozenset(entry.ip for entry in wanted)
+        # Most files name every device; then what else the kernel holds need not be read.
+        named = all(entry.device is not None for entry in wanted)
+        held = [] if named else self._netlink.addresses()
+        placed: list[tuple[Address, Held]] = []
+        problems: list[str] = []
+        for entry in wanted:
+            try:
+                interface = device_for(entry.ip, entry.device, interfaces, held, virtual)
+            except DeviceError as error:
+                problems.append(str(error))
+                continue
+            label = split_alias(entry.device)[1] if entry.device else None
+            placed.append((entry.ip, Held(entry.ip, entry.prefix, interface.index, label)))
+        return placed, problems
+
+
+def release_all(unwanted: Iterable[VirtualAddress]) -> list[str]:
+    """Remove addresses, for whoever has no `Addresses` of its own. Gives a sentence a failure."""
+    with contextlib.closing(Netlink()) as netlink:
+        return Addresses(netlink).release(unwanted)
+
+
+def _on(device: str | None, name: str | None) -> bool:
+    return device is None or name is None or split_alias(device)[0] == name
+
+
+def _sentences(what: str, placed: list[tuple[Address, Held]], results: list[int]) -> list[str]:
+    return [
+        f"{address} could not be {what}: {_explain(result)}"
+        for (address, _), result in zip(placed, results, strict=True)
+        if result
+    ]
+
+
+def _explain(code: int) -> str:
+    if code in (errno.EPERM, errno.EACCES):
+        return "not allowed; pulse needs the capability CAP_NET_ADMIN"
+    return os.strerror(code)

@@ -1,0 +1,138 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tells the neighbours which card an address is at now: gratuitous ARP, and for IPv6 the same.
+
+The frames are pure functions; `Announcer` sends them in rounds with growing gaps, a bounded
+number at a time, so that heartbeats never wait behind many addresses.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections import deque
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv6Address
+
+from .rtnetlink import Address, Interface
+
+GAPS = (0.0, 0.1, 0.4, 1.5, 5.0)
+"""Seconds from the takeover to each round. The first is what counts; the others are for those
+whose copy was lost or whose switch port was not ready."""
+
+AT_ONCE = 64
+"""Frames sent before heartbeats are looked at again."""
+
+_BROADCAST = b"\xff" * 6
+_ETHERTYPE_ARP, _ETHERTYPE_IPV6 = 0x0806, 0x86DD
+_MAC_SIZE = 6
+_ALL_NODES = IPv6Address("ff02::1")
+_ALL_NODES_MAC = b"\x33\x33\x00\x00\x00\x01"
+_OVERRIDE = 0x20000000
+_ICMPV6 = 58
+_ADVERTISEMENT = 136
+
+
+def gratuitous_arp(mac: bytes, address: IPv4Address) -> tuple[bytes, bytes]:
+    """Give the request and the reply that announce `address` at `mac` (RFC 5227, section 3).
+
+    Both, since some listen to one kind only.
+    """
+    frames = []
+    for operation, target in ((1, bytes(6)), (2, mac)):
+        body = struct.pack("!HHBBH", 1, 0x0800, 6, 4, operation)
+        body += mac + address.packed + target + address.packed
+        frame = _BROADCAST + mac + struct.pack("!H", _ETHERTYPE_ARP) + body
+        frames.append(frame.ljust(60, b"\0"))  # the least that Ethernet carries
+    return frames[0], frames[1]
+
+
+def unsolicited_advertisement(mac: bytes, address: IPv6Address, router: bool = True) -> bytes:
+    """Give the neighbour advertisement that announces `address` at `mac` (RFC 4861, 7.2.6)."""
+    flags = _OVERRIDE | (0x80000000 if router else 0)
+    body = struct.pack("!BBHI", _ADVERTISEMENT, 0, 0, flags) + address.packed
+    body += struct.pack("!BB", 2, 1) + mac
+    pseudo = address.packed + _ALL_NODES.packed + struct.pack("!II", len(body), _ICMPV6)
+    body = body[:2] + struct.pack("!H", _checksum(pseudo + body)) + body[4:]
+    head = struct.pack("!IHBB", 6 << 28, len(body), _ICMPV6, 255)
+    return (
+        _ALL_NODES_MAC
+        + mac
+        + struct.pack("!H", _ETHERTYPE_IPV6)
+        + head
+        + address.packed
+        + _ALL_NODES.packed
+        + body
+    )
+
+
+def frames_for(address: Address, mac: bytes) -> tuple[bytes, ...]:
+    """Give the frames that announce any address; none on a link without such addresses."""
+    if len(mac) != _MAC_SIZE or not any(mac):
+        return ()
+    if isinstance(address, IPv4Address):
+        return gratuitous_arp(mac, address)
+    return (unsolicited_advertisement(mac, address),)
+
+
+class Announcer:
+    """Sends announcements in rounds. Opened once; `close` when done."""
+
+    def __init__(self) -> None:
+        # Protocol 0: this socket receives nothing.
+        self._socket = socket.socket(
+            socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, 0
+        )
+        self._rounds: list[float] = []
+        self._frames: list[tuple[str, bytes]] = []
+        self._queue: deque[tuple[str, bytes]] = deque()
+
+    def close(self) -> None:
+        """Close the socket."""
+        self._socket.close()
+
+    def begin(self, devices: Iterable[tuple[Address, Interface]], now: float) -> None:
+        """Announce these addresses from now on, instead of what was announced before."""
+        self._frames = [
+            (interface.name, frame)
+            for address, interface in devices
+            for frame in frames_for(address, interface.mac)
+        ]
+        self._rounds = [now + gap for gap in GAPS]
+        self._queue.clear()
+
+    def cancel(self) -> None:
+        """Announce nothing more: the addresses are no longer here."""
+        self._frames, self._rounds = [], []
+        self._queue.clear()
+
+    def next_at(self) -> float | None:
+        """When `step` has something to do; a time that is past means at once."""
+        if self._queue:
+            return 0.0
+        return self._rounds[0] if self._rounds and self._frames else None
+
+    def step(self, now: float) -> str | None:
+        """Send what is due, a bounded number; gives a sentence where sending failed."""
+        if not self._queue and self._rounds and now >= self._rounds[0]:
+            self._rounds.pop(0)
+            self._queue.extend(self._frames)
+        for _ in range(min(AT_ONCE, len(self._queue))):
+            name, frame = self._queue.popleft()
+            try:
+                self._socket.sendto(frame, (name, 0))
+            except BlockingIOError:
+                self._queue.appendleft((name, frame))
+                return None
+            except OSError as error:
+                # The next round tries again.
+                self._queue.clear()
+                return f"announcements on {name} could not be sent: {error.strerror}"
+        return None
+
+
+def _checksum(data: bytes) -> int:
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
