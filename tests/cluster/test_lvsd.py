@@ -1,0 +1,300 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""lvsd on the real IPVS table, with real servers that die and come back; read by ipvsadm."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.lvsd_lab import (
+    VIP,
+    Lvsd,
+    Sampler,
+    Web,
+    client,
+    hexadecimal,
+    networks,
+    sh,
+    table,
+    until,
+)
+
+BOTH = {"21": 1, "22": 1}
+FOREIGN = "203.0.113.200:25"
+ONE, TWO = hexadecimal("one"), hexadecimal("two")
+
+
+@pytest.fixture(scope="module")
+def webs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Web]]:
+    with networks():
+        made = {name: Web(name, tmp_path_factory.mktemp("web")) for name in ("one", "two")}
+        for web in made.values():
+            web.start()
+        yield made
+        for web in made.values():
+            web.stop()
+
+
+def write(path: Path, timeout: str = "1", extra: str = "", weight: int = 1) -> None:
+    """An lvs.cf with one service of two servers."""
+    path.write_text(
+        f"""\
+service = lvs
+primary = 203.0.113.1
+network = nat
+nat_router = 192.0.2.254 inside:1
+virtual web {{
+    active = 1
+    address = {VIP} outside:1
+    port = 80
+    scheduler = rr
+    timeout = {timeout}
+    reentry = 2
+    {extra}
+    server one {{
+        address = 192.0.2.21
+        active = 1
+        weight = {weight}
+    }}
+    server two {{
+        address = 192.0.2.22
+        active = 1
+    }}
+}}
+"""
+    )
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "lvs.cf"
+    write(path)
+    return path
+
+
+@pytest.fixture
+def lvsd(webs: dict[str, Web], config: Path, tmp_path: Path) -> Iterator[Lvsd]:
+    """lvsd with both servers in the table, beside a service of somebody else."""
+    sh("ipvsadm", "-C")
+    sh("ipvsadm", "-A", "-t", FOREIGN, "-s", "wlc")
+    sh("ipvsadm", "-a", "-t", FOREIGN, "-r", "192.0.2.9:25", "-m")
+    made = Lvsd(config, tmp_path)
+    try:
+        until(BOTH)
+        yield made
+        # Whatever the story was, what is somebody else's is as it was.
+        assert table(FOREIGN) == {"9": 1}
+    finally:
+        status = made.stop()
+    assert status == 0
+
+
+FAILURES: dict[str, tuple[Callable[[Web], None], Callable[[Web], None], str]] = {
+    "dead": (Web.stop, Web.start, "connection refused"),
+    "silent": (Web.freeze, Web.thaw, "connected, but no answer within 1 s"),
+    "unplugged": (Web.unplug, Web.plug, ""),
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_server_fails_leaves_and_returns(lvsd: Lvsd, webs: dict[str, Web], failure: str) -> None:
+    fail, mend, words = FAILURES[failure]
+    fail(webs["two"])
+    until({"21": 1})
+    (text,) = lvsd.texts("DOWN")
+    where = f"real server 192.0.2.22:80 of web ({VIP}:80/tcp)"
+    assert text.startswith(f"{where} is DOWN: {words}")
+    assert text.endswith("; removed, 1 of 2 servers in service")
+    mend(webs["two"])
+    until(BOTH)
+    assert lvsd.texts(f"{where} is UP")[-1].endswith("with weight 1, 2 of 2 servers in service")
+
+
+@pytest.mark.parametrize("seconds", [1.0, 2.0])
+def test_how_long_a_dead_server_stays(
+    lvsd: Lvsd,
+    webs: dict[str, Web],
+    config: Path,
+    seconds: float,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """At most one interval for a port that refuses, two for silence (and a little for us)."""
+    write(config, f"{seconds:g}")
+    assert lvsd.ask("reload")["ok"]
+    measured: dict[str, list[float]] = {"dead": [], "silent": []}
+    for name, times in measured.items():
+        fail, mend, _ = FAILURES[name]
+        for number in range(4):
+            time.sleep(seconds * number / 4)  # at different moments of the interval
+            with Sampler() as sampler:
+                began = time.monotonic()
+                fail(webs["two"])
+                until({"21": 1})
+            took = sampler.first(lambda now: TWO not in now, began)
+            assert took is not None
+            times.append(took)
+            mend(webs["two"])
+            until(BOTH)
+    with capsys.disabled():
+        for name, times in measured.items():
+            figures = ", ".join(f"{took:.2f}" for took in times)
+            print(f"\nremoved after (s), timeout {seconds:g}, {name}: {figures}")
+    assert max(measured["dead"]) < seconds + 0.3
+    assert max(measured["silent"]) < 2 * seconds + 0.3
+
+
+def test_killed_again_and_again_under_traffic_the_table_is_never_emptied(
+    lvsd: Lvsd, tmp_path: Path
+) -> None:
+    with client(12, tmp_path) as result, Sampler() as sampler:
+        time.sleep(1)
+        for pause in (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 2.5):
+            lvsd.kill()
+            time.sleep(0.05)
+            lvsd.start()
+            time.sleep(pause)
+    assert all({ONE, TWO} <= now for _, now in sampler.samples)
+    assert len(sampler.samples) > 100
+    figures = result["summary"]
+    assert figures["failed"] == 0, figures
+    assert figures["requests"] > 50
+    assert set(figures["servers"]) == {"one", "two"}
+    assert table() == BOTH
+
+
+def test_stopped_the_table_stays(lvsd: Lvsd) -> None:
+    assert lvsd.stop() == 0
+    assert table() == BOTH
+    assert lvsd.texts("DOWN") == []
+    lvsd.start()
+
+
+def test_a_dead_server_stays_out_over_a_restart(lvsd: Lvsd, webs: dict[str, Web]) -> None:
+    webs["two"].stop()
+    until({"21": 1})
+    lvsd.kill()
+    with Sampler() as sampler:
+        lvsd.start()
+        time.sleep(3)
+    webs["two"].start()
+    assert all(TWO not in now and ONE in now for _, now in sampler.samples)
+    until(BOTH)
+
+
+def test_reload_touches_only_what_changed(lvsd: Lvsd, config: Path) -> None:
+    with Sampler() as sampler:
+        write(config, weight=9)
+        assert lvsd.ask("reload")["ok"]
+        assert table() == {"21": 9, "22": 1}
+        write(config, weight=9, extra="persistent = 60")
+        assert lvsd.ask("reload")["ok"]
+        assert "-p 60" in sh("ipvsadm", "-Sn")
+        config.write_text(config.read_text().replace("scheduler = rr", "schedule = rr"))
+        answer = lvsd.ask("reload")
+        assert not answer["ok"]
+        assert "did you mean `scheduler`" in answer["error"]
+        assert table() == {"21": 9, "22": 1}
+    assert all({ONE, TWO} <= now for _, now in sampler.samples)
+
+
+def test_a_virtual_service_comes_and_goes_with_the_file(lvsd: Lvsd, config: Path) -> None:
+    text = config.read_text()
+    block = text[text.index("virtual") :].replace("virtual web", "virtual more")
+    config.write_text(text + block.replace("port = 80", "port = 81", 1))
+    with Sampler() as sampler:
+        assert lvsd.ask("reload")["ok"]
+        deadline = time.monotonic() + 10
+        while table(f"{VIP}:81") is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        lvsd.kill()
+        config.write_text(text)
+        lvsd.start()
+        while table(f"{VIP}:81") is not None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert table(f"{VIP}:81") is None
+    assert all({ONE, TWO} <= now for _, now in sampler.samples)
+
+
+def test_what_others_do_to_our_services_is_put_right(lvsd: Lvsd) -> None:
+    sh("ipvsadm", "-d", "-t", f"{VIP}:80", "-r", "192.0.2.22:80")
+    until(BOTH, 8)
+    sh("ipvsadm", "-e", "-t", f"{VIP}:80", "-r", "192.0.2.22:80", "-m", "-w", "77")
+    until(BOTH, 8)
+    sh("ipvsadm", "-a", "-t", f"{VIP}:80", "-r", "192.0.2.77:80", "-m")
+    until(BOTH, 8)
+    sh("ipvsadm", "-D", "-t", f"{VIP}:80")
+    until(BOTH, 8)
+    told = lvsd.texts("somebody else")
+    assert len(told) == 4
+    assert f"add server 192.0.2.22:80 of tcp {VIP}:80" in told[0]
+    assert lvsd.state()["table"]["drifts"] == 4
+
+
+def test_a_table_that_was_cleared_is_made_again(lvsd: Lvsd) -> None:
+    began = time.monotonic()
+    sh("ipvsadm", "-C")
+    until(BOTH, 8)
+    assert time.monotonic() - began < 5.5
+    sh("ipvsadm", "-A", "-t", FOREIGN, "-s", "wlc")
+    sh("ipvsadm", "-a", "-t", FOREIGN, "-r", "192.0.2.9:25", "-m")
+
+
+def test_quiesce_and_sorry_server(lvsd: Lvsd, config: Path, webs: dict[str, Web]) -> None:
+    write(config, extra="quiesce_server = 1\n    sorry_server = 192.0.2.99")
+    assert lvsd.ask("reload")["ok"]
+    webs["two"].stop()
+    until({"21": 1, "22": 0})
+    webs["one"].stop()
+    until({"21": 0, "22": 0, "99": 1})
+    # A restart in the middle of it keeps all of that.
+    lvsd.kill()
+    lvsd.start()
+    time.sleep(1.5)
+    assert table() == {"21": 0, "22": 0, "99": 1}
+    for web in webs.values():
+        web.start()
+    until(BOTH)
+
+
+def test_weight_0_drains(lvsd: Lvsd, config: Path) -> None:
+    write(config, weight=0)
+    assert lvsd.ask("reload")["ok"]
+    assert table() == {"21": 0, "22": 1}
+    deadline = time.monotonic() + 5
+    states = []
+    while "DRAIN" not in states and time.monotonic() < deadline:
+        servers = lvsd.state()["virtual"][0]["servers"]
+        states = [server["state"] for server in servers]
+        time.sleep(0.05)
+    assert states == ["DRAIN", "UP"]
+
+
+def test_the_cost_of_checking(lvsd: Lvsd, capsys: pytest.CaptureFixture[str]) -> None:
+    """lvsd at rest: two checks and one snapshot a second leave this processor nearly alone."""
+
+    def spent() -> float:
+        fields = Path(f"/proc/{lvsd.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / 100
+
+    before = spent()
+    time.sleep(5)
+    share = (spent() - before) / 5
+    with capsys.disabled():
+        print(f"\nlvsd at rest, 2 servers each second: {share:.1%} of a processor")
+    assert share < 0.25
+
+
+def test_names(lvsd: Lvsd, config: Path) -> None:
+    """The loopback's name can be resolved without any network."""
+    text = config.read_text()
+    config.write_text(text.replace("address = 192.0.2.22", "address = no-such-host.invalid"))
+    answer = lvsd.ask("reload", 60)
+    assert not answer["ok"]
+    assert "the name no-such-host.invalid cannot be resolved" in answer["error"]
+    assert table() == BOTH
+    assert list(itertools.islice(lvsd.texts("DOWN"), 1)) == []
