@@ -142,20 +142,21 @@ def remove(folder: Path) -> None:
 
 
 def control_groups(name: str) -> list[Path]:
-    """The control groups called name at the top of any hierarchy, with those in them."""
+    """The control groups called name, at the top of every hierarchy."""
     top = Path("/sys/fs/cgroup")
-    roots = [p for p in (top / name, *(c / name for c in top.iterdir() if c.is_dir()))
-             if p.is_dir()] if top.is_dir() else []
-    return [p for root in roots for p in (root, *(d for d in root.rglob("*") if d.is_dir()))]
+    tops = [top, *(child for child in top.iterdir() if child.is_dir())] if top.is_dir() else []
+    return [group for hierarchy in tops if (group := hierarchy / name).is_dir()]
 
 
 def remove_control_groups(name: str) -> None:
-    """Remove the control groups called name, which have no process any more."""
-    for group in sorted(control_groups(name), key=lambda p: len(p.parts), reverse=True):
-        try:
-            group.rmdir()
-        except OSError:
-            continue  # what is really left, leftovers() tells
+    """Remove the control groups called name with those inside; they have no process any more."""
+    for root in control_groups(name):
+        inside = sorted((p for p in root.rglob("*") if p.is_dir()), reverse=True)
+        for group in [*inside, root]:
+            try:
+                group.rmdir()
+            except OSError:
+                continue  # what is really left, leftovers() tells
 
 
 def write(path: Path, text: str, mode: int) -> None:
