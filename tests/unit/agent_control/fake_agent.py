@@ -63,10 +63,9 @@ class Pretender:
             return False
         if message["do"] == "stop" and mood == "stubborn":
             return False
-        self.link.send({"answer": message["ask"], "ok": True, "result": {}})
         if message["do"] == "reload":
-            text = "read it again"
-            self.link.send({"event": {"level": "notice", "text": text}})
+            self.link.send({"event": {"level": "notice", "text": "read it again"}})
+        self.link.send({"answer": message["ask"], "ok": True, "result": {}})
         return message["do"] == "stop"
 
 

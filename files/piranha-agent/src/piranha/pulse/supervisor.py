@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """pulse: starts heart and lvsd, keeps them running, resigns for a heart that fell silent.
 
-The shell around supervision.py: processes, clock, signals. It opens no netlink socket, has no
-thread, and does nothing that could keep it from hearing the heart's ticks.
+The shell around supervision.py: clock, signals, requests (processes: ward.py, warm.py). It opens
+no netlink socket, has no thread, and does nothing that could keep it from hearing the heart.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ import os
 import signal
 import socket
 import time
+import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from piranha.pulse import settings, supervision, warm
 from piranha.pulse.journal import Log, Notify, say
 from piranha.pulse.names import CONFIG_IN_FORCE, LOCK, SOCKET
 from piranha.pulse.supervision import Do, Policy
+from piranha.pulse.ward import ChildRun, Ward
 
 HEART, LVSD = "heart", "lvsd"
 
@@ -44,7 +46,6 @@ READY_LIMIT = 10.0
 CLOCK = 1.0
 """Seconds between two looks at the children when nothing else is due."""
 
-ChildRun = Callable[[socket.socket, Path, Path], int | None]
 Resign = Callable[[Path, Path], object]
 
 
@@ -66,20 +67,6 @@ class Jobs:
         )
 
 
-@dataclass
-class Ward:
-    """One child: what is decided of it, and its process while it has one."""
-
-    policy: Policy
-    run: ChildRun
-    child: supervision.Child
-    process: warm.Process | None = None
-    state: dict[str, Any] | None = None
-    state_at: float = 0.0
-    asked: dict[int, asyncio.Future[dict[str, Any]]] = field(default_factory=dict)
-    last_status: int | None = None
-
-
 class Supervisor:
     """One router's pulse.
 
@@ -94,7 +81,6 @@ class Supervisor:
         self._jobs, self._log, self._notify = jobs, log, notify
         self._settings: settings.Settings | None = None
         self._wards: dict[str, Ward] = {}
-        self._next_id = 0
         self._timer: asyncio.TimerHandle | None = None
         self._stopping = False
         self._ready = False
@@ -114,16 +100,16 @@ class Supervisor:
         self._settings = first
         settings.put_in_force(first, self._in_force)
         for warning in first.warnings:
-            self._tell("warning", warning)
+            self.tell("warning", warning)
         await self.server.start()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._task, self._stop)
         loop.add_signal_handler(signal.SIGHUP, self._task, self._reload_signalled)
         loop.add_signal_handler(signal.SIGCHLD, self._look)
-        now = loop.time()
         for name, run in ((HEART, self._jobs.heart), (LVSD, self._jobs.lvsd)):
-            self._wards[name] = Ward(self._policy(name, first), run, supervision.Child(now))
-        self._tell("info", f"pulse {__version__} started with {self._config_path}")
+            policy = self._policy(name, first)
+            self._wards[name] = Ward(policy, run, self._in_force, self._run_dir, self)
+        self.tell("info", f"pulse {__version__} started with {self._config_path}")
         self._look()
         loop.call_later(READY_LIMIT, self._now_ready)
         self._feed_watchdog()
@@ -143,10 +129,13 @@ class Supervisor:
         """See who ended, decide, act, and set the clock for the next look."""
         loop = asyncio.get_running_loop()
         for ward in self._wards.values():
-            self._hear(ward)  # what was said before now counts before anybody is given up
-            self._bury(ward)
-            if not self._stopping:
-                self._decide(ward)
+            ward.hear()  # what was said before now counts before anybody is given up
+            status = ward.bury()
+            if self._stopping:
+                continue
+            if status is not None:
+                self.tell("err", f"{ward.name} {warm.describe(status)}")
+            self._decide(ward)
         if self._timer is not None:
             self._timer.cancel()
         due = [supervision.wake_at(w.child, w.policy) for w in self._wards.values()]
@@ -157,96 +146,29 @@ class Supervisor:
     def _decide(self, ward: Ward) -> None:
         now = asyncio.get_running_loop().time()
         before = ward.child
-        ward.child, actions = supervision.step(ward.child, ward.policy, now)
+        ward.child, actions = supervision.step(before, ward.policy, now)
         if Do.KILL in actions:
             heard = before.heard if before.heard is not None else before.started
-            self._tell(
-                "err", f"{ward.policy.name} has not ticked for {now - heard:.2f} s; ending it"
-            )
-            self._kill(ward)
+            self.tell("err", f"{ward.name} has not ticked for {now - heard:.2f} s; ending it")
+            ward.kill()
         if Do.RESIGN in actions:
             self._resign("its heart fell silent")
         if Do.START in actions:
-            self._start(ward)
+            ward.start()
 
-    def _start(self, ward: Ward) -> None:
-        now = asyncio.get_running_loop().time()
-        name = ward.policy.name
-        run = functools.partial(_run_child, ward.run, self._in_force, self._run_dir)
-        try:
-            ward.process = warm.spawn(name, run)
-        except OSError as problem:
-            self._tell("crit", f"{name} cannot be started: {problem.strerror}; trying again")
-            ward.child = supervision.ended(supervision.started(ward.child, now), ward.policy, now)
-            return
-        ward.child = supervision.started(ward.child, now)
-        loop = asyncio.get_running_loop()
-        loop.add_reader(ward.process.link.fileno(), self._hear, ward)
-        if ward.child.starts > 1:
-            self._tell("notice", f"{name} was started again ({ward.child.starts - 1} times so far)")
+    def child_event(self, name: str, raw: object) -> None:
+        """Log and stream what a child has to tell."""
+        self._publish(event_of(name, raw, time.time()))
 
-    def _hear(self, ward: Ward) -> None:
-        """Take in all that the child has said."""
-        if ward.process is None:
-            return
-        link = ward.process.link
-        while not link.closed and (messages := link.receive()):
-            for message in messages:
-                self._take(ward, message)
-        for fault in link.faults:
-            self._tell("warning", f"{ward.policy.name}: {fault}")
-        link.faults.clear()
-        if link.closed:
-            asyncio.get_running_loop().remove_reader(link.fileno())
-
-    def _take(self, ward: Ward, message: dict[str, Any]) -> None:
-        now = asyncio.get_running_loop().time()
-        tick = message.get("tick")
-        if isinstance(tick, int | float) and not isinstance(tick, bool):
-            ward.child = supervision.ticked(ward.child, min(float(tick), now))
-        state = message.get("state")
-        if isinstance(state, dict):
-            ward.state, ward.state_at = state, now
-        if "event" in message:
-            self._publish(event_of(ward.policy.name, message["event"], time.time()))
-        waiting = ward.asked.pop(message.get("answer", -1), None)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(message)
-        if not self._ready and all(w.state is not None for w in self._wards.values()):
+    def child_state(self) -> None:
+        """A snapshot came; once all children have sent one, this router is up."""
+        if all(ward.state is not None for ward in self._wards.values()):
             self._now_ready()
-
-    def _bury(self, ward: Ward) -> None:
-        """Notice that the child's process has ended."""
-        if ward.process is None or (status := ward.process.poll()) is None:
-            return
-        self._hear(ward)
-        self._forget(ward)
-        ward.last_status = status
-        ward.child = supervision.ended(ward.child, ward.policy, asyncio.get_running_loop().time())
-        if not self._stopping:
-            self._tell("err", f"{ward.policy.name} {warm.describe(status)}")
-
-    def _kill(self, ward: Ward) -> None:
-        if ward.process is not None:
-            ward.process.kill()
-            self._forget(ward)
-
-    def _forget(self, ward: Ward) -> None:
-        if ward.process is None:
-            return
-        link, ward.process = ward.process.link, None
-        if link.fileno() >= 0:
-            asyncio.get_running_loop().remove_reader(link.fileno())
-        link.close()
-        for waiting in ward.asked.values():
-            if not waiting.done():
-                waiting.set_result({"ok": False, "error": f"{ward.policy.name} ended meanwhile"})
-        ward.asked.clear()
 
     def _resign(self, why: str) -> None:
         """Release this router's addresses and say goodbye, in the heart's place."""
         self._resigned += 1
-        self._tell("crit", f"this router resigns: {why}")
+        self.tell("crit", f"this router resigns: {why}")
         work = functools.partial(self._jobs.resign, self._in_force, self._run_dir)
         try:
             problem = warm.run_apart("resign", work, RESIGN_LIMIT)
@@ -254,27 +176,9 @@ class Supervisor:
             # No process can be made: better to risk pulse than to keep addresses without a heart.
             problem = _in_place(work)
         if problem is not None:
-            self._tell("crit", f"resigning failed: {problem}; addresses may still be here")
+            self.tell("crit", f"resigning failed: {problem}; addresses may still be here")
 
-    # -- asking children ----------------------------------------------------------------------
-
-    async def _ask(self, name: str, do: str, limit: float = ANSWER_LIMIT) -> str | None:
-        """Ask one child; give its refusal as a sentence, or None when it did it."""
-        ward = self._wards[name]
-        if ward.process is None:
-            return f"{name} is not running"
-        self._next_id += 1
-        future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        ward.asked[self._next_id] = future
-        if not ward.process.link.send({"ask": self._next_id, "do": do}):
-            return f"{name} does not take requests"
-        try:
-            answer = await asyncio.wait_for(future, limit)
-        except TimeoutError:
-            return f"{name} did not answer within {limit:g} s"
-        if answer.get("ok") is True:
-            return None
-        return f"{name}: {answer.get('error', 'refused without a reason')}"
+    # -- reload -------------------------------------------------------------------------------
 
     async def _reload(self) -> None:
         """Put the operator's file in force; Refusal, with nothing changed, when it is not good."""
@@ -292,27 +196,27 @@ class Supervisor:
             new = settings.load(self._config_path)
         except settings.ConfigError as why:
             for sentence in str(why).splitlines():
-                self._tell("err", sentence)
-            self._tell("err", "the configuration was not reloaded; the one before stays in force")
+                self.tell("err", sentence)
+            self.tell("err", "the configuration was not reloaded; the one before stays in force")
             raise Refusal(str(why)) from None
         settings.put_in_force(new, self._in_force)
-        refusals = [r for r in [await self._ask(n, "reload") for n in self._wards] if r]
         # A child that happens not to run reads the new file when it starts.
-        refusals = [r for r in refusals if not r.endswith("is not running")]
+        running = [ward for ward in self._wards.values() if ward.process is not None]
+        refusals = [r for r in [await w.ask("reload", ANSWER_LIMIT) for w in running] if r]
         if refusals:
             settings.put_in_force(old, self._in_force)
-            for name in self._wards:
-                await self._ask(name, "reload")
+            for ward in running:
+                await ward.ask("reload", ANSWER_LIMIT)
             for sentence in refusals:
-                self._tell("err", sentence)
-            self._tell("err", "the configuration was not reloaded; the one before stays in force")
+                self.tell("err", sentence)
+            self.tell("err", "the configuration was not reloaded; the one before stays in force")
             raise Refusal("; ".join(refusals))
         self._settings = new
         for name, ward in self._wards.items():
             ward.policy = self._policy(name, new)
         for warning in new.warnings:
-            self._tell("warning", warning)
-        self._tell("notice", f"{self._config_path} was reloaded")
+            self.tell("warning", warning)
+        self.tell("notice", f"{self._config_path} was reloaded")
 
     async def _reload_signalled(self) -> None:
         try:
@@ -328,11 +232,11 @@ class Supervisor:
             return
         self._stopping = True
         self._notify.send(STOPPING=1)
-        self._tell("info", "pulse is stopping")
+        self.tell("info", "pulse is stopping")
         if not await self._stop_child(HEART):
             self._resign("its heart did not stop properly")
         await self._stop_child(LVSD)
-        self._tell("info", "pulse has stopped")
+        self.tell("info", "pulse has stopped")
         self._ended.set()
 
     async def _stop_child(self, name: str) -> bool:
@@ -340,20 +244,20 @@ class Supervisor:
         ward = self._wards[name]
         limit = STOP_LIMIT[name]
         end = asyncio.get_running_loop().time() + limit
-        refusal = await self._ask(name, "stop", limit)
+        refusal = await ward.ask("stop", limit)
         while ward.process is not None and asyncio.get_running_loop().time() < end:
             self._look()
             await asyncio.sleep(0.005)
         if ward.process is not None:
-            self._tell("err", f"{name} did not end within {limit:g} s; ending it")
-            self._kill(ward)
+            self.tell("err", f"{name} did not end within {limit:g} s; ending it")
+            ward.kill()
             return False
-        # It may have ended so fast that its answer came with its end.
-        return ward.last_status == 0 and (refusal is None or "ended meanwhile" in refusal)
+        return ward.last_status == 0 and refusal is None
 
     # -- telling ------------------------------------------------------------------------------
 
-    def _tell(self, level: str, text: str) -> None:
+    def tell(self, level: str, text: str) -> None:
+        """Log and stream what pulse itself has to tell."""
         self._publish(event_of("pulse", {"level": level, "text": text}, time.time()))
 
     def _publish(self, event: dict[str, Any]) -> None:
@@ -388,7 +292,7 @@ class Supervisor:
             "pulse": {
                 "uptime": round(time.monotonic() - self._begin, 3),
                 "config": str(self._config_path),
-                "restarts": {name: max(0, ward.child.starts - 1) for name, ward in wards},
+                "restarts": {name: ward.restarts for name, ward in wards},
                 "running": {name: ward.process is not None for name, ward in wards},
                 "pids": {name: ward.process and ward.process.pid for name, ward in wards},
                 "resigned": self._resigned,
@@ -407,10 +311,6 @@ class Supervisor:
         task = asyncio.get_running_loop().create_task(work())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _run_child(run: ChildRun, config: Path, run_dir: Path, sock: socket.socket) -> int | None:
-    return run(sock, config, run_dir)
 
 
 def _in_place(work: Callable[[], object]) -> str | None:
@@ -444,6 +344,12 @@ def run(config_path: Path, run_dir: Path, jobs: Jobs | None = None) -> int:
             config_path.absolute(), run_dir.absolute(), jobs or Jobs.warm(), Log(), Notify()
         )
         return asyncio.run(supervisor.run(first))
+    except Exception as problem:  # noqa: BLE001 - whoever restarts us wants a reason in one line
+        log = Log()
+        log.write("crit", f"pulse failed: {type(problem).__name__}: {problem}")
+        for line in traceback.format_exception(problem):
+            log.write("debug", line)
+        return warm.FAILED
     finally:
         os.close(lock)
 

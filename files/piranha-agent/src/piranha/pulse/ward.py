@@ -1,0 +1,169 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One child of pulse: its process, what it said last, the requests it has not answered yet.
+
+It starts, hears, asks and kills; when to do so is decided in supervision.py and supervisor.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from piranha.pulse import supervision, warm
+from piranha.pulse.supervision import Policy
+
+ChildRun = Callable[[socket.socket, Path, Path], int | None]
+
+
+class Owner(Protocol):
+    """Who is told what a child said and did: the supervisor."""
+
+    def tell(self, level: str, text: str) -> None:
+        """Something that pulse itself has to say."""
+
+    def child_event(self, name: str, raw: object) -> None:
+        """An event that the child sent."""
+
+    def child_state(self) -> None:
+        """A child has sent a snapshot."""
+
+
+class Ward:
+    """One child, whichever process it has at the moment.
+
+    run: what its process does, given its end of the link, the configuration and the run folder.
+    """
+
+    def __init__(
+        self, policy: Policy, run: ChildRun, config: Path, run_dir: Path, owner: Owner
+    ) -> None:
+        self.policy = policy
+        self.child = supervision.Child(self._now())
+        self.process: warm.Process | None = None
+        self.state: dict[str, Any] | None = None
+        self.state_at = 0.0
+        self.last_status: int | None = None
+        self._entry = functools.partial(_run_child, run, config, run_dir)
+        self._owner = owner
+        self._asked: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._next_id = 0
+
+    @property
+    def name(self) -> str:
+        """Its name, for people."""
+        return self.policy.name
+
+    @property
+    def restarts(self) -> int:
+        """How often it was started again."""
+        return max(0, self.child.starts - 1)
+
+    def start(self) -> None:
+        """Start a process; where none can be made, that counts as one that ended."""
+        now = self._now()
+        self.child = supervision.started(self.child, now)
+        try:
+            self.process = warm.spawn(self.name, self._entry)
+        except OSError as problem:
+            self._owner.tell(
+                "crit", f"{self.name} cannot be started: {problem.strerror}; trying again"
+            )
+            self.child = supervision.ended(self.child, self.policy, now)
+            return
+        asyncio.get_running_loop().add_reader(self.process.link.fileno(), self.hear)
+        if self.restarts:
+            times = "once" if self.restarts == 1 else f"{self.restarts} times"
+            self._owner.tell("notice", f"{self.name} was started again ({times} so far)")
+
+    def hear(self) -> None:
+        """Take in all that it has said; never blocks."""
+        if self.process is None:
+            return
+        link = self.process.link
+        while not link.closed and (messages := link.receive()):
+            for message in messages:
+                self._take(message)
+        for fault in link.faults:
+            self._owner.tell("warning", f"{self.name}: {fault}")
+        link.faults.clear()
+        if link.closed:
+            asyncio.get_running_loop().remove_reader(link.fileno())
+
+    def bury(self) -> int | None:
+        """Give the exit status of its process if that has ended since the last look."""
+        if self.process is None or (status := self.process.poll()) is None:
+            return None
+        self.hear()
+        self._forget()
+        self.last_status = status
+        self.child = supervision.ended(self.child, self.policy, self._now())
+        return status
+
+    def kill(self) -> None:
+        """End its process at once."""
+        if self.process is not None:
+            self.process.kill()
+            self._forget()
+
+    async def ask(self, do: str, limit: float) -> str | None:
+        """Ask it to do something; gives its refusal as a sentence, or None when it did it.
+
+        limit: seconds to wait for the answer.
+        """
+        if self.process is None:
+            return f"{self.name} is not running"
+        self._next_id += 1
+        future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._asked[self._next_id] = future
+        try:
+            if not self.process.link.send({"ask": self._next_id, "do": do}):
+                return f"{self.name} does not take requests"
+            answer = await asyncio.wait_for(future, limit)
+        except TimeoutError:
+            return f"{self.name} did not answer within {limit:g} s"
+        finally:
+            self._asked.pop(self._next_id, None)
+        if answer.get("ok") is True:
+            return None
+        return f"{self.name}: {answer.get('error', 'refused without a reason')}"
+
+    def _take(self, message: dict[str, Any]) -> None:
+        now = self._now()
+        tick = message.get("tick")
+        if isinstance(tick, int | float) and not isinstance(tick, bool):
+            # When it was said counts, not when we came to hear it.
+            self.child = supervision.ticked(self.child, min(float(tick), now))
+        state = message.get("state")
+        if isinstance(state, dict):
+            self.state, self.state_at = state, now
+            self._owner.child_state()
+        if "event" in message:
+            self._owner.child_event(self.name, message["event"])
+        number = message.get("answer")
+        waiting = self._asked.get(number) if isinstance(number, int) else None
+        if waiting is not None and not waiting.done():
+            waiting.set_result(message)
+
+    def _forget(self) -> None:
+        if self.process is None:
+            return
+        link, self.process = self.process.link, None
+        if link.fileno() >= 0:
+            asyncio.get_running_loop().remove_reader(link.fileno())
+        link.close()
+        for waiting in self._asked.values():
+            if not waiting.done():
+                waiting.set_result({"ok": False, "error": "it ended meanwhile"})
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
+
+def _run_child(run: ChildRun, config: Path, run_dir: Path, sock: socket.socket) -> int | None:
+    return run(sock, config, run_dir)
