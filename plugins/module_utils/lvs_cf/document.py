@@ -27,6 +27,8 @@ UNKNOWN = "unknown"  # kind of a block whose keyword is not one of ours
 _BYTE_ORDER_MARK = "\ufeff"
 _LINE_ENDS = re.compile(r"(\r\n|\r|\n)")
 _FIRST_WORD = re.compile(r"[ \t]*([^ \t={}#]+)")
+# The most frequent form of a block header, read in one step.
+_PLAIN_HEADER = re.compile(r"[ \t]*(virtual|failover|server)[ \t]+([^ \t={}\"'#]+)[ \t]+\{[ \t]*$")
 _BARE_NAME = re.compile(r"[^ \t={}\"'#\r\n\0]+")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 INDENT = "    "
@@ -273,6 +275,8 @@ class _Parser:
                 return
         if bare[0] == "}":
             self._close(line)
+        elif _PLAIN_HEADER.match(raw):
+            self._plain_header(line)
         elif STATEMENT.match(raw):
             self._assignment(line)
         else:
@@ -341,11 +345,7 @@ class _Parser:
 
     def _open(self, line: Line, kind: str, word: str, values: Values) -> None:
         name, brace, rest = _name_and_brace(values.tokens)
-        self._close_forgotten(line, kind)
-        line.kind, line.key, line.args = OPEN, kind, (name,)
-        block = Block(kind, name, line)
-        self.stack[-1].items.append(block)
-        self.stack.append(block)
+        self._enter(line, kind, name)
         example = f"write `{word} NAME {{`"
         if values.unclosed >= 0:
             place = Place(line.number, values.unclosed + 1, len(line.raw) - values.unclosed)
@@ -362,6 +362,18 @@ class _Parser:
             self._note("E104", place, "unexpected text behind `{`", "begin a new line there")
             if rest[-1].text.endswith("}"):
                 self.stack.pop()
+
+    def _plain_header(self, line: Line) -> None:
+        match = _PLAIN_HEADER.match(line.raw)
+        if match:
+            self._enter(line, match.group(1), match.group(2))
+
+    def _enter(self, line: Line, kind: str, name: str) -> None:
+        self._close_forgotten(line, kind)
+        line.kind, line.key, line.args = OPEN, kind, (name,)
+        block = Block(kind, name, line)
+        self.stack[-1].items.append(block)
+        self.stack.append(block)
 
     def _close_forgotten(self, line: Line, kind: str) -> None:
         """A block that cannot stand in the open one shows that a brace was forgotten."""

@@ -12,16 +12,16 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
 from piranha.core.lvs_cf.api import Loaded, decode, load, to_data
 from piranha.core.lvs_cf.config import Section
+from piranha.core.lvs_cf.directives import Directive
 from piranha.core.lvs_cf.document import INDENT, header
 from piranha.core.lvs_cf.findings import ADVICE, ERROR, WARNING, Finding
 from piranha.core.lvs_cf.layout import tidy
-from piranha.core.lvs_cf.values import write_value
+from piranha.core.lvs_cf.values import Value, write_value
 
 FINE, ERRORS, UNREADABLE = 0, 1, 2
 _COLOURS = {ERROR: "\x1b[1;31m", WARNING: "\x1b[1;33m", ADVICE: "\x1b[1;36m"}
@@ -168,7 +168,10 @@ def _shown(loaded: Loaded) -> list[str]:
 
 
 def _header(indent: str, kind: str, name: str) -> str:
-    return _or_repr(lambda: header(indent, kind, name), f"{indent}{kind} {name!r} {{")
+    try:
+        return header(indent, kind, name)
+    except ValueError:  # a broken file gave a name that cannot be written
+        return f"{indent}{kind} {name!r} {{"
 
 
 def _section(section: Section, indent: str) -> list[str]:
@@ -178,15 +181,13 @@ def _section(section: Section, indent: str) -> list[str]:
         if value is None:
             lines.append(f"{indent}# {key} is not set")
             continue
-        words = _or_repr(lambda row=row, value=value: write_value(row, value), repr(value))
-        text = f"{indent}{key} = {words}"
+        text = f"{indent}{key} = {_words(row, value)}"
         lines.append(text if section.given(key) else f"{text:<{_DEFAULT_COLUMN}}# default")
     return lines
 
 
-def _or_repr(write: Callable[[], str], instead: str) -> str:
-    """What the file would say, or a representation where a broken file gave something else."""
+def _words(row: Directive, value: Value) -> str:
     try:
-        return write()
-    except ValueError:
-        return instead
+        return write_value(row, value)
+    except ValueError:  # as above
+        return repr(value)
