@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from piranha import cli
+from piranha import cli, cli_docs
 from piranha.control import render
 
 from .test_supervisor import Pulse, pulse, soon
@@ -250,3 +250,35 @@ def test_a_reader_that_has_seen_enough_is_no_error(pulse: Pulse) -> None:
         assert follower.wait(10) == 0
         assert follower.stderr is not None
         assert follower.stderr.read() == ""
+
+
+def completed(tmp_path: Path, *words: str) -> set[str]:
+    """Give what bash offers for the last of the words."""
+    script = tmp_path / "completion"
+    script.write_text(cli_docs.completion(cli.parser()), encoding="utf-8")
+    code = (
+        '. "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _piranha; echo "${COMPREPLY[@]}"'
+    )
+    done = subprocess.run(
+        ["bash", "-c", code, "bash", str(script), "piranha", *words],
+        capture_output=True,
+        text=True,
+        timeout=10,
+        check=True,
+    )
+    return set(done.stdout.split())
+
+
+def test_bash_completes_commands_and_options(tmp_path: Path) -> None:
+    assert completed(tmp_path, "sta") == {"status"}
+    assert completed(tmp_path, "status", "--") == {"--help", "--json", "--run-dir"}
+    assert "check" in completed(tmp_path, "config", "")
+    assert completed(tmp_path, "events", "--follow", "--j") == {"--json"}
+
+
+def test_the_manual_knows_every_command() -> None:
+    text = cli_docs.manual(cli.parser(), "0.1.0")
+    for words, parser in cli_docs.commands(cli.parser()):
+        if words != "config":
+            assert rf"\fB{parser.prog}" in text.replace(r"\-", "-"), words
+    assert not [line for line in text.splitlines() if not line.strip()]

@@ -61,6 +61,12 @@ def parser() -> argparse.ArgumentParser:
 
     version = commands.add_parser("version", help="show the version of this command")
     version.set_defaults(run=_version)
+
+    for name, run, summary in (
+        ("manual", _manual, "print the manual page, for man"),
+        ("completion", _completion, "print completion for bash"),
+    ):
+        commands.add_parser(name, help=summary).set_defaults(run=run)
     return top
 
 
@@ -203,4 +209,18 @@ def _release(options: argparse.Namespace) -> int:
 
 def _version(options: argparse.Namespace) -> int:
     print(f"piranha {__version__}")
+    return OK
+
+
+def _manual(options: argparse.Namespace) -> int:
+    from piranha import cli_docs
+
+    print(cli_docs.manual(parser(), __version__), end="")
+    return OK
+
+
+def _completion(options: argparse.Namespace) -> int:
+    from piranha import cli_docs
+
+    print(cli_docs.completion(parser()), end="")
     return OK
