@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from .errors import IpvsError
 from .model import (
+    HIGHEST_MARK,
     HOST_MASK,
     Forward,
     Server,
@@ -180,7 +181,7 @@ def _found(place: str, words: list[str]) -> Iterator[tuple[str, str]]:
             raise IpvsError(place, f"unknown option {word!r}", "use what 'ipvsadm -Sn' prints")
         value = option.value
         if value is None:
-            if rest and not rest[0].startswith("-"):
+            if rest and (not rest[0].startswith("-") or option.name == "fwmark"):
                 value, *rest = rest
             elif option.name in _MAY_STAND_ALONE:
                 value = _MAY_STAND_ALONE[option.name]
@@ -207,7 +208,10 @@ def _split(place: str, text: str) -> tuple[str, int]:
 
 def _parsed_key(place: str, found: dict[str, str]) -> ServiceKey:
     if "fwmark" in found:
-        mark = _number(place, "fwmark", found["fwmark"])
+        text = found["fwmark"]
+        mark = _number(place, "firewall mark", text[1:] if text.startswith("-") else text)
+        if text.startswith("-"):  # ipvsadm prints marks as signed numbers: -1 is 4294967295
+            mark = HIGHEST_MARK + 1 - mark
         return ServiceKey.by_mark(mark, found.get("family", "ipv4"))
     for protocol in _BY_PROTOCOL:
         if protocol in found:

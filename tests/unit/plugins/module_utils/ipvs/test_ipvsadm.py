@@ -90,6 +90,10 @@ def test_long_options_comments_and_the_programs_name_are_read() -> None:
     ]
 
 
+def test_marks_are_read_as_ipvsadm_prints_them() -> None:
+    assert list(ipvsadm.parse("-A -f -1 -6 -s rr")) == [ServiceKey.by_mark(2**32 - 1, "ipv6")]
+
+
 def test_operations_are_the_commands_that_would_do_them() -> None:
     dns = Service(ServiceKey.by_address("udp", "2001:db8::1", 53), "rr", one_packet=True)
     two = Server(ServerKey("198.51.100.2", 80), 1, "tunnel", upper=9, lower=4)
@@ -118,6 +122,7 @@ def test_operations_are_the_commands_that_would_do_them() -> None:
     [
         ("-Z", "line 1: unknown option '-Z'; use what 'ipvsadm -Sn' prints."),
         ("\n-A -t", "line 2: option -t has no value; write one after it."),
+        ("-A -f - -s rr", "line 1: firewall mark '' is not a whole number."),
         ("-A -s rr", "line 1: it names no virtual service; use -t, -u, --sctp-service or -f."),
         ("-A -t 192.0.2.1:http -s rr", "line 1: port 'http' is not a whole number."),
         ("-A -t 192.0.2.999:80 -s rr", "line 1, virtual service tcp 192.0.2.999:80: "),
