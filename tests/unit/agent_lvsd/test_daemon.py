@@ -21,6 +21,8 @@ from piranha.lvsd import daemon as daemon_module
 from piranha.lvsd.daemon import Daemon
 from piranha.lvsd.owned import Owned
 from piranha.lvsd.reconcile import Reconciler
+from piranha.nanny import engine
+from piranha.nanny.outcome import Outcome, unknown
 from piranha.pulse import warm
 
 from .support import GLOBALS, ModelKernel
@@ -185,7 +187,7 @@ def test_quiesce_keeps_the_entry_with_weight_0(lab: Lab) -> None:
         await lab.until({0: 5, 1: 5})
 
     lab.run(story)
-    assert "weight set to 0, 1 of 2" in lab.ears.texts("DOWN")[0]
+    assert "set to weight 0, 1 of 2" in lab.ears.texts("DOWN")[0]
 
 
 def test_the_table_is_adopted_and_left_as_it_is(lab: Lab) -> None:
@@ -273,6 +275,7 @@ def test_drift_is_repaired_and_told(lab: Lab) -> None:
         await lab.until({0: 1, 1: 1})
         lab.kernel.table = Table([FOREIGN_ENTRY])
         await lab.until({0: 1, 1: 1})
+        await asyncio.sleep(0.2)
 
     lab.run(story)
     (text,) = lab.ears.texts("somebody else")
@@ -285,6 +288,8 @@ def test_a_kernel_without_ipvs_is_told_once_and_tried_again(lab: Lab) -> None:
 
     async def story(daemon: Daemon) -> None:
         await asyncio.sleep(0.7)
+        for text in lab.ears.texts("is UP"):
+            assert text.endswith("; not admitted with weight 1, since the table cannot be changed")
         table = lab.ears.states[-1]["table"]
         assert table["ok"] is False
         assert table["error"] == "IPVS in the kernel: this kernel has no IPVS; load it."
@@ -319,6 +324,25 @@ def test_the_snapshot_says_why_and_since_when(lab: Lab) -> None:
     assert before < down["last_check"]["at"] < time.time()
     assert (up["state"], up["last_check"]["answer"]) == ("UP", "connected")
     assert 0 < up["last_check"]["seconds"] < 0.1
+
+
+def test_what_cannot_be_checked_is_told_once_and_stays(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(daemon: Daemon) -> None:
+        await lab.until({0: 1, 1: 1})
+
+        async def full(check: object) -> Outcome:
+            return unknown("not checked: too many open files on this router")
+
+        monkeypatch.setattr(engine, "probe", full)
+        await asyncio.sleep(0.5)
+        assert lab.weights() == {0: 1, 1: 1}
+
+    lab.run(story)
+    told = lab.ears.texts("too many open files")
+    assert len(told) == 2
+    assert all(text.endswith("on this router; it stays UP") for text in told)
 
 
 class Child:
@@ -371,6 +395,26 @@ def test_the_child_ticks_answers_and_stops(child: Child) -> None:
     assert child.ended() == 0
 
 
+@pytest.mark.parametrize("where", ["_reconcile", "_on_result"])
+def test_a_mistake_of_ours_is_told_and_ends_the_process(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    def broken(*_: object) -> object:
+        raise ZeroDivisionError("a mistake")
+
+    monkeypatch.setattr(daemon_module.Daemon, where, broken)
+    monkeypatch.setattr(daemon_module.Daemon, "_look", lambda self: None)
+    child = Child(lab)
+    try:
+        told = child.hear("event")
+        while "a mistake" not in told["event"]["text"]:
+            told = child.hear("event")
+        assert told["event"]["level"] == "crit"
+        assert child.ended() == warm.FAILED
+    finally:
+        child.process.kill()
+
+
 def test_a_refused_reload_says_why(child: Child, lab: Lab) -> None:
     child.hear("state")
     lab.path.write_text("nonsense\n")
@@ -387,15 +431,18 @@ def test_the_child_ends_when_pulse_has_gone(child: Child) -> None:
 
 
 def test_a_pulse_that_does_not_listen_blocks_nobody(child: Child) -> None:
+    """Thousands of answers that nobody reads: lvsd drops what does not fit and goes on."""
     child.hear("tick")
-    for number in range(2000):
-        child.process.link.send({"ask": number, "do": "reload"})
-    time.sleep(0.5)
-    child.process.link.send({"ask": 9999, "do": "stop"})
-    while child.process.link.wants_write:
-        child.process.link.flush()
-        child.process.link.receive()
-    assert child.ended() is None or child.ended() == 0
+    link = child.process.link
+    for number in range(5000):
+        link.send({"ask": number, "do": "dance"})
+        while link.wants_write and not link.flush():
+            time.sleep(0.001)  # lvsd reads although nobody reads what it writes
+    asked = time.monotonic()
+    while child.hear("tick")["tick"] < asked:
+        pass
+    link.send({"ask": -1, "do": "stop"})
+    assert child.ended() == 0
 
 
 def test_alone_term_ends_it(lab: Lab) -> None:

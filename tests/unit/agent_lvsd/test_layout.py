@@ -137,6 +137,12 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
     assert "an earlier block has the same service" in caught.value.sentences[1]
 
 
+def test_what_the_kernel_cannot_hold_is_no_layout() -> None:
+    mixed = WEB.replace("address = 203.0.113.100 eth0:1", "address = 2001:db8::100 eth0")
+    with pytest.raises(LayoutError, match="virtual web: "):
+        layout(api.load(GLOBALS + mixed).config)
+
+
 def test_equal_checks_of_two_services_are_one() -> None:
     laid = made(GLOBALS + WEB + WEB.replace("203.0.113.100", "203.0.113.101").replace("web", "w2"))
     watches = {server.watch for _, server in laid.servers()}

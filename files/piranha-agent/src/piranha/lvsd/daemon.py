@@ -109,8 +109,9 @@ class Daemon:
         self._engine.watch(self._health.watches)
         servers = sum(1 for _ in new.servers())
         verb = "starts" if before is None else "has a new configuration"
-        text = f"lvsd {verb}: {len(new.virtual)} virtual services, {servers} real servers"
-        self._reporter.event(words.event("info", text))
+        parts = f"{words.count(len(new.virtual), 'virtual service')}, "
+        parts += words.count(servers, "real server")
+        self._reporter.event(words.event("info", f"lvsd {verb}: {parts}"))
         return []
 
     def _tell_refusal(self, sentences: list[str]) -> None:
@@ -146,7 +147,9 @@ class Daemon:
             self._reporter.event(words.drift_event(step.drift))
         changes, self._changes = self._changes, []
         for change in changes:
-            self._reporter.event(words.change_event(change, self._health.verdicts))
+            written = not step.errors
+            told = words.change_event(change, self._health.verdicts, written=written)
+            self._reporter.event(told)
         self._tell_errors(step)
         if changes or step.done or step.drift:
             self._tell_state_soon()
@@ -197,6 +200,7 @@ class Daemon:
                     "ok": not self._config_error,
                     "error": "; ".join(self._config_error) or None,
                 },
+                "problems": [*self._config_error, *filter(None, [self._table_error])],
                 "checks": len(list(self._health.watches)),
             }
         )
@@ -295,8 +299,18 @@ def run(link_socket: socket.socket, config_path: Path, run_dir: Path) -> int:
 
 async def _serve(link_socket: socket.socket, config: Path, run_dir: Path) -> int:
     ended = asyncio.Event()
+    failures: list[BaseException] = []
+
+    def fail(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        # A mistake of ours. The table stays and pulse starts us again, which cures more than
+        # going on with half of our work undone.
+        failures.append(context.get("exception") or RuntimeError(context["message"]))
+        ended.set()
+
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(fail)
     if signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+        loop.add_signal_handler(signal.SIGTERM, ended.set)
     reporter = LinkReporter(Link(link_socket), ended)
     with Kernel() as kernel:
         daemon = Daemon(config, Reconciler(kernel, Owned(run_dir)), reporter)
@@ -304,6 +318,8 @@ async def _serve(link_socket: socket.socket, config: Path, run_dir: Path) -> int
         daemon.start()
         await ended.wait()
         await daemon.stop()
+    for failure in failures:
+        raise failure
     return 0
 
 

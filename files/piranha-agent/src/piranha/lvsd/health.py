@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from piranha.core.ipvs.model import Table
-from piranha.nanny.outcome import Result
+from piranha.nanny.outcome import Finding, Result
 from piranha.nanny.spec import Watch
 from piranha.nanny.verdict import State, Verdict, adopt, begin, judge
 
@@ -22,12 +22,17 @@ from .layout import Layout, RealServer, ServerId, VirtualService
 
 @dataclass(frozen=True)
 class Change:
-    """A real server whose state has changed."""
+    """A real server whose state has changed, or which can no longer be checked."""
 
     virtual: VirtualService
     server: RealServer
     before: State
     verdict: Verdict
+
+    @property
+    def unchecked(self) -> bool:
+        """True where only this is new: this router cannot check the server any more."""
+        return self.verdict.state is self.before
 
 
 class Health:
@@ -77,12 +82,18 @@ class Health:
         self._unseen.clear()
 
     def record(self, watch: Watch, result: Result) -> list[Change]:
-        """Count a result; gives the servers whose state it changed."""
+        """Count a result; gives the servers of which it changed anything worth telling."""
         changes = []
         for virtual, server in self._users.get(watch, ()):
             before = self._verdicts[server.id]
             after = judge(before, result, virtual.policy)
             self._verdicts[server.id] = after
-            if after.state is not before.state:
+            if after.state is not before.state or _lost(before.last, result):
                 changes.append(Change(virtual, server, before.state, after))
         return changes
+
+
+def _lost(before: Result | None, now: Result) -> bool:
+    """Tell whether this is the first of a row of checks that could not be made."""
+    was_known = before is None or before.outcome.finding is not Finding.UNKNOWN
+    return was_known and now.outcome.finding is Finding.UNKNOWN

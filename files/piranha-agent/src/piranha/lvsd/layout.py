@@ -14,7 +14,15 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 from piranha.core.ipvs.errors import IpvsError
-from piranha.core.ipvs.model import Forward, ServerKey, Service, ServiceKey, endpoint
+from piranha.core.ipvs.model import (
+    Forward,
+    Server,
+    ServerKey,
+    Service,
+    ServiceKey,
+    Table,
+    endpoint,
+)
 from piranha.core.lvs_cf.config import Config, Section, Virtual
 from piranha.core.lvs_cf.config import Server as ServerBlock
 from piranha.core.lvs_cf.values import is_address
@@ -70,6 +78,12 @@ class VirtualService:
     def key(self) -> ServiceKey:
         """By what the kernel knows it."""
         return self.service.key
+
+    def check(self) -> None:
+        """Raise IpvsError where the kernel cannot hold this service with all of its servers."""
+        keys = {server.id.server for server in self.servers}
+        keys |= {self.sorry} if self.sorry else set()
+        Table([(self.service, [Server(key, 1, self.forward) for key in keys])])
 
     def __str__(self) -> str:
         key = self.key
@@ -170,7 +184,7 @@ class _Maker:
                 self.problems.append(f"virtual {block.name}: real server {server} stands twice")
             servers.append(server)
         sorry = self._address(f"virtual {block.name}: sorry_server", settings.text("sorry_server"))
-        return VirtualService(
+        virtual = VirtualService(
             name=block.name,
             service=service,
             forward=forward,
@@ -179,6 +193,8 @@ class _Maker:
             sorry=ServerKey(sorry, key.port) if sorry else None,
             servers=tuple(servers),
         )
+        virtual.check()
+        return virtual
 
     def _key(self, block: Virtual) -> ServiceKey | None:
         settings = block.settings

@@ -17,6 +17,12 @@ from .desired import NO_OVERRIDES, Overrides, Verdicts, in_service, needs_sorry,
 from .health import Change
 from .layout import Layout, RealServer, VirtualService
 
+
+def count(number: int, thing: str) -> str:
+    """`1 real server`, `2 real servers`."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 LISTED = 5
 """Changes of the table that one sentence names; of more it gives the number."""
 
@@ -28,12 +34,23 @@ def event(level: str, text: str, **more: object) -> Event:
     return {"level": level, "text": text, **more}
 
 
-def change_event(change: Change, verdicts: Verdicts, overrides: Overrides = NO_OVERRIDES) -> Event:
-    """Tell which server of which service changed, why, and what follows. `verdicts`: after it."""
+def change_event(
+    change: Change, verdicts: Verdicts, overrides: Overrides = NO_OVERRIDES, *, written: bool = True
+) -> Event:
+    """Tell which server of which service changed, why, and what follows.
+
+    verdicts: those after the change. written: whether the kernel's table followed.
+    """
     virtual, server, verdict = change.virtual, change.server, change.verdict
+    about = {"virtual": virtual.name, "server": server.name, "state": verdict.state.value}
+    who = f"real server {server} of {virtual}"
+    if change.unchecked:
+        words = verdict.last.outcome.words if verdict.last else verdict.reason
+        return event("err", f"{who} {words}; it stays {verdict.state.value}", **about)
     left = in_service(virtual, verdicts, overrides)
+    effect = _effect(change, weight_of(virtual, server, verdict, overrides))
     parts = [
-        _effect(change, weight_of(virtual, server, verdict, overrides)),
+        effect if written else f"not {effect}, since the table cannot be changed",
         f"{left} of {len(virtual.servers)} servers in service",
     ]
     level = "notice" if verdict.state is State.UP else "warning"
@@ -42,22 +59,18 @@ def change_event(change: Change, verdicts: Verdicts, overrides: Overrides = NO_O
         if virtual.sorry is not None:
             level = "err"
             parts.append(f"the sorry server {virtual.sorry.address} serves")
-    text = f"real server {server} of {virtual} is {verdict.state.value}: {verdict.reason}; "
-    return event(
-        level,
-        text + ", ".join(parts),
-        virtual=virtual.name,
-        server=server.name,
-        state=verdict.state.value,
-    )
+    if not written:
+        parts = parts[:1]
+    text = f"{who} is {verdict.state.value}: {verdict.reason}; {', '.join(parts)}"
+    return event(level, text, **about)
 
 
 def _effect(change: Change, weight: int | None) -> str:
     if change.verdict.state is State.UP:
         return f"admitted with weight {weight}" if weight else "admitted with weight 0 (drained)"
     if weight == 0:
-        return "weight set to 0"
-    return "removed" if change.before is State.UP else "not admitted"
+        return "set to weight 0"
+    return "removed" if change.before is State.UP else "kept out"
 
 
 def operations(changes: Sequence[Operation]) -> str:

@@ -66,6 +66,7 @@ class Engine:
         for new in wanted:
             if new not in self._tasks:
                 self._tasks[new] = asyncio.create_task(self._repeat(new))
+                self._tasks[new].add_done_callback(_report)
 
     async def stop(self) -> None:
         """End all checks and wait until their sockets and programs are gone."""
@@ -87,3 +88,10 @@ class Engine:
             self._on_result(watch, Result(credible(watch.check, outcome, took), began, took))
             await asyncio.sleep(max(0.0, began + pause - loop.time()))
             pause = watch.interval
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    """A check that ended by itself is a mistake of ours: let the loop's owner know at once."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        context = {"message": "a check ended", "exception": error}
+        task.get_loop().call_exception_handler(context)
