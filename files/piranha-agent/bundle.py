@@ -116,7 +116,7 @@ def unpacked(wheel: Path) -> Iterator[tuple[str, bytes]]:
     """Give what we need of a wheel: its modules and its licence."""
     with zipfile.ZipFile(wheel) as archive:
         for name in sorted(archive.namelist()):
-            top, _, rest = name.partition("/")
+            top, _unused, rest = name.partition("/")
             unused = rest.split("/")[0] in UNUSED.get(top, ())
             # RECORD would list what is left out here.
             if not name.endswith(("/", "/RECORD")) and not unused:

@@ -358,7 +358,7 @@ class Cluster:
             _wait_for_line(process)
             yield found
             process.send_signal(signal.SIGTERM)
-            output, _ = process.communicate(timeout=20)
+            output, _unused = process.communicate(timeout=20)
             found |= json.loads(output)
         finally:
             process.kill()

@@ -179,7 +179,7 @@ def rounds(cases: Iterable[Case]) -> list[list[Case]]:
 
 @pytest.mark.parametrize("cases", rounds(SERVICES))
 def test_services(kernel: Kernel, cases: list[tuple[ServiceKey, dict[str, Any], str]]) -> None:
-    bring_about(kernel, Table((Service(key, **attributes), []) for key, attributes, _ in cases))
+    bring_about(kernel, Table((Service(key, **attributes), []) for key, attributes, _row in cases))
     expected = [f"-A {words_of(key)} {line}" for key, _attributes, line in cases]
     assert sorted(readers.saved()) == sorted(expected)
 

@@ -77,7 +77,7 @@ class Lab:
         noted = self.memory()
         if noted is None or not noted["complete"] or not host.namespaces(commands.NAMESPACE):
             raise LabError("no lab is up. Remedy: tests/lab/lab up")
-        _, topology = load_topology(str(noted["topology"]))
+        _unused, topology = load_topology(str(noted["topology"]))
         native = bool(noted["native"])
         return topology, {m.name: power_of(m, STATE, native) for m in topology.machines}
 
@@ -169,7 +169,7 @@ class Lab:
                     self.say(f"booting: {', '.join(waiting)} ({now - begun:.0f} s)")
                 time.sleep(0.2)
         finally:
-            for _, question in waiting.values():
+            for _unused, question in waiting.values():
                 question.kill()
                 question.wait()
 

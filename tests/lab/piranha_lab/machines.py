@@ -99,7 +99,7 @@ class OwnKernel(Power):
         path = self.folder / "kernel.pid"
         if not path.exists():
             return None
-        pid, _, begun = path.read_text().strip().partition(" ")
+        pid, _unused, begun = path.read_text().strip().partition(" ")
         return int(pid) if begun and host.started(int(pid)) == begun else None
 
     def panicked(self) -> bool:

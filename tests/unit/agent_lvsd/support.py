@@ -62,7 +62,7 @@ def verdict(state: State, since: float = 0.0, reason: str = "told by the test") 
 def verdicts(laid: Layout, states: str) -> dict[ServerId, Verdict]:
     """Verdicts for all servers in order, one letter each: S, U or D."""
     letters: dict[str, State] = {"S": State.STARTING, "U": State.UP, "D": State.DOWN}
-    ids = [server.id for _, server in laid.servers()]
+    ids = [server.id for _unused, server in laid.servers()]
     assert len(ids) == len(states)
     return {key: verdict(letters[letter]) for key, letter in zip(ids, states, strict=True)}
 

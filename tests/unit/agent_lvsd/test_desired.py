@@ -21,7 +21,7 @@ def weights(text: str, states: str, overrides: dict[str, int] | None = None) -> 
     laid = made(GLOBALS + text)
     wanted = {
         server.id: overrides[server.name]
-        for _, server in laid.servers()
+        for _unused, server in laid.servers()
         if overrides and server.name in overrides
     }
     table = desired(laid, verdicts(laid, states), wanted)

@@ -15,7 +15,7 @@ ONE_AND_TWO = made(GLOBALS + WEB)
 
 
 def states(health: Health, laid: Layout) -> str:
-    return "".join(health.verdicts[server.id].state.value[0] for _, server in laid.servers())
+    return "".join(health.verdicts[server.id].state.value[0] for _unused, server in laid.servers())
 
 
 def table(laid: Layout, *weights: int | None) -> Table:
@@ -85,7 +85,7 @@ def test_one_result_counts_for_every_service_that_shares_the_check() -> None:
 
 def test_health_survives_a_new_name_a_new_weight_and_a_new_check() -> None:
     health = fresh(ONE_AND_TWO)
-    for _, server in ONE_AND_TWO.servers():
+    for _unused, server in ONE_AND_TWO.servers():
         health.record(server.watch, RESULTS["good"](11.0))
     before = dict(health.verdicts)
     changed = made(

@@ -145,6 +145,6 @@ def test_what_the_kernel_cannot_hold_is_no_layout() -> None:
 
 def test_equal_checks_of_two_services_are_one() -> None:
     laid = made(GLOBALS + WEB + WEB.replace("203.0.113.100", "203.0.113.101").replace("web", "w2"))
-    watches = {server.watch for _, server in laid.servers()}
+    watches = {server.watch for _unused, server in laid.servers()}
     assert len(list(laid.servers())) == 4
     assert len(watches) == 2

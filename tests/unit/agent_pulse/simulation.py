@@ -112,7 +112,7 @@ class World:
             self.at(self.random.uniform(0, 2) * deadtime, partial(self.start, number))
             router.able_since = None
         self.fault_end = (3 + 3 * faults) * deadtime
-        for _ in range(faults):
+        for _unused in range(faults):
             when = self.random.uniform(2, 3 * faults) * deadtime
             self.at(when, self.fault)
         self.end = self.fault_end + 7 * deadtime
@@ -126,7 +126,7 @@ class World:
     def run(self) -> None:
         self.at(self.fault_end, self.heal)
         while self.events and self.events[0][0] <= self.end:
-            self.now, _, what = heapq.heappop(self.events)
+            self.now, _unused, what = heapq.heappop(self.events)
             self.check()
             what()
             self.look()
@@ -317,7 +317,7 @@ class World:
         if way.cut or self.random.random() < way.loss:
             return
         copies = 2 if self.random.random() < way.double else 1
-        for _ in range(copies):
+        for _unused in range(copies):
             delay = way.delay + self.random.random() * way.jitter
             self.at(self.now + delay, lambda: self.arrive(1 - number, data))
 

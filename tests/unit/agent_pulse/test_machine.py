@@ -58,7 +58,7 @@ def test_addresses_follow_the_states() -> None:
 def test_every_state_can_be_reached_and_stopped() -> None:
     for role in Role:
         reached = {State.NEW}
-        for _ in State:
+        for _unused in State:
             reached |= {cell.state for state in reached for cell in TABLES[role][state].values()}
         # Only the primary is ever contested: the backup gives way at once.
         assert set(State) - reached == (set() if role is Role.PRIMARY else {State.CONTESTED})

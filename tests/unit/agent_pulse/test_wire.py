@@ -111,7 +111,7 @@ def test_reasons(data: bytes, why: Reason) -> None:
 
 def test_noise_never_raises() -> None:
     noise = random.Random(4)
-    for _ in range(3000):
+    for _unused in range(3000):
         data = noise.randbytes(noise.randrange(SIZE + 8))
         for head in (b"", b"PLVS", b"PLVS\x01", encode(BEAT, KEY)[:12]):
             assert isinstance(decode(head + data, (KEY,)), Refused)
@@ -180,7 +180,7 @@ def test_an_echo_of_long_ago_proves_nothing() -> None:
 
 def test_a_goodbye_ends_the_session() -> None:
     one, two = pair()
-    goodbyes = [two.say(101, PeerState.LEAVING) for _ in range(3)]
+    goodbyes = [two.say(101, PeerState.LEAVING) for _unused in range(3)]
     first = one.hear(goodbyes[0], 101)
     assert isinstance(first, Accepted)
     assert first.beat.state is PeerState.LEAVING
@@ -239,7 +239,7 @@ def test_reflected_and_wrong_role() -> None:
 
 def test_overtaken_is_late_and_far_behind_is_a_replay() -> None:
     one, two = pair()
-    sent = [two.say(101) for _ in range(30)]
+    sent = [two.say(101) for _unused in range(30)]
     assert isinstance(one.hear(sent[-1], 101), Accepted)
     assert reason(one.hear(sent[-2], 101)) is Reason.LATE
     assert reason(one.hear(sent[-1], 101)) is Reason.LATE
@@ -247,7 +247,7 @@ def test_overtaken_is_late_and_far_behind_is_a_replay() -> None:
 
 
 def test_replays_get_few_answers_and_little_memory() -> None:
-    one, _ = pair()
+    one, _unused = pair()
     answers = 0
     for number in range(2000):
         stranger = Side(Role.BACKUP, f"x{number}-")
@@ -263,12 +263,12 @@ def test_replays_get_few_answers_and_little_memory() -> None:
 def test_forgeries_change_nothing() -> None:
     one, two = pair()
     noise = random.Random(9)
-    recorded = [two.say(101) for _ in range(20)]
+    recorded = [two.say(101) for _unused in range(20)]
     assert isinstance(one.hear(recorded[-1], 101), Accepted)
     before = (one.talk.session, one.talk._partner.session, one.talk._partner.highest)
-    for _ in range(5000):
+    for _unused in range(5000):
         bad = bytearray(noise.choice(recorded))
-        for _ in range(noise.randrange(4)):
+        for _unused in range(noise.randrange(4)):
             bad[noise.randrange(len(bad))] ^= 1 << noise.randrange(8)
         data = bytes(bad[: noise.choice((len(bad), noise.randrange(len(bad))))])
         assert isinstance(one.hear(data, 102), Rejected)

@@ -29,7 +29,7 @@ def completion(parser: Parser) -> str:
     for words, below in [("", parser), *commands(parser)]:
         offered = " ".join(_offered(below))
         cases.append(f"        '{words}') offered='{offered}' ;;")
-    known = " ".join(f"'{words}'" for words, _ in commands(parser))
+    known = " ".join(f"'{words}'" for words, _unused in commands(parser))
     return _BASH.format(prog=parser.prog, cases="\n".join(cases), known=known)
 
 

@@ -107,7 +107,7 @@ class Daemon:
         before, self._layout = self._layout, new
         self._health.configure(new, self._now())
         self._engine.watch(self._health.watches)
-        servers = sum(1 for _ in new.servers())
+        servers = sum(1 for _unused in new.servers())
         verb = "starts" if before is None else "has a new configuration"
         parts = f"{words.count(len(new.virtual), 'virtual service')}, "
         parts += words.count(servers, "real server")
@@ -325,5 +325,5 @@ async def _serve(link_socket: socket.socket, config: Path, run_dir: Path) -> int
 
 def _many_files() -> None:
     """Every check under way needs a descriptor; take as many as this process may have."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _unused, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -65,7 +65,7 @@ class Addresses:
     def acquire(self, wanted: Iterable[VirtualAddress]) -> list[str]:
         """Set addresses."""
         placed, problems = self._place(wanted)
-        results = self._netlink.add([entry for _, entry in placed])
+        results = self._netlink.add([entry for _unused, entry in placed])
         return problems + _sentences("set", placed, results)
 
     def release(self, unwanted: Iterable[VirtualAddress]) -> list[str]:
@@ -77,7 +77,7 @@ class Addresses:
         names = {i.index: i.name for i in self._netlink.interfaces()}
         problems: list[str] = []
         # Twice: deleting the first address of a network may promote the next, with its new role.
-        for _ in range(2):
+        for _unused in range(2):
             entries = [
                 entry
                 for entry in self._netlink.addresses()
@@ -143,7 +143,7 @@ def _on(device: str | None, name: str | None) -> bool:
 def _sentences(what: str, placed: list[tuple[Address, Held]], results: list[int]) -> list[str]:
     return [
         f"{address} could not be {what}: {_explain(result)}"
-        for (address, _), result in zip(placed, results, strict=True)
+        for (address, _unused), result in zip(placed, results, strict=True)
         if result
     ]
 

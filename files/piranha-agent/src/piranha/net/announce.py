@@ -117,7 +117,7 @@ class Announcer:
         if not self._queue and self._rounds and now >= self._rounds[0]:
             self._rounds.pop(0)
             self._queue.extend(self._frames)
-        for _ in range(min(AT_ONCE, len(self._queue))):
+        for _unused in range(min(AT_ONCE, len(self._queue))):
             name, frame = self._queue.popleft()
             try:
                 self._socket.sendto(frame, (name, 0))

@@ -162,7 +162,7 @@ class Engine:
                 return self._send(now, SAID[state])
             case Do.GOODBYE:
                 times = GOODBYES if self.machine.timing.partnered else 0
-                return [e for _ in range(times) for e in self._send(now, PeerState.LEAVING)]
+                return [e for _unused in range(times) for e in self._send(now, PeerState.LEAVING)]
             case Do.ROTATE:
                 return self._rotate(now)
             case Do.ACQUIRE:
