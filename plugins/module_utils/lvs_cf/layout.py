@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .document import ASSIGNMENT, BLANK, CLOSE, INDENT, OPEN, Block, Document, Line, header
+from .document import ASSIGNMENT, BLANK, CLOSE, INDENT, Block, Document, Line, header
 from .lexer import BLANKS, CLOSING_BRACE, cut
 
 
@@ -53,12 +53,17 @@ def _line(line: Line, indent: str) -> str:
 
 def _opening(block: Block, indent: str) -> str:
     line = block.open
-    if line is None or line.kind != OPEN:
+    if line is None:
         return ""
-    start = line.raw.index(line.key) + len(line.key) if line.key in line.raw else 0
-    return _with_comment(
-        header(indent, block.kind, block.name), line.raw, cut(line.raw, start).comment
-    )
+    bare = line.raw.lstrip(BLANKS)
+    if not bare.startswith(block.kind):  # a misspelt keyword
+        return line.raw
+    try:
+        text = header(indent, block.kind, block.name)
+    except ValueError:  # a name that only a broken file can have
+        return line.raw
+    start = len(line.raw) - len(bare) + len(block.kind)
+    return _with_comment(text, line.raw, cut(line.raw, start).comment)
 
 
 def _closing(line: Line | None, indent: str) -> str:

@@ -263,7 +263,7 @@ def address_of(text: str) -> tuple[str, tuple[Note, ...]] | None:
     if ":" in text:
         try:
             packed = socket.inet_pton(socket.AF_INET6, text)
-        except OSError:
+        except (OSError, ValueError):  # ValueError for a NUL byte or what is no ASCII
             return None
         return socket.inet_ntop(socket.AF_INET6, packed), ()
     if _IPV4_PARTS.fullmatch(text):

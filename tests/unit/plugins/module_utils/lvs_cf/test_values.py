@@ -83,6 +83,8 @@ def test_a_value_is_read_as_its_type(row: d.Directive, line: str, value: Value) 
         (GLOBALS["primary"], "192.0.2.256", "E203", "192.0.2.1"),
         (GLOBALS["primary"], "192.0.2.1/24", "E203", "alone"),
         (GLOBALS["primary"], "2001:db8::g", "E203", "2001:db8::1"),
+        (GLOBALS["primary"], "2001:\0::", "E203", "2001:db8::1"),
+        (GLOBALS["primary"], "2001:\udcff::", "E203", "2001:db8::1"),
         (GLOBALS["nat_nmask"], "255.0.255.0", "E203", "/24"),
         (GLOBALS["nat_nmask"], "/129", "E204", "/24"),
         (GLOBALS["heartbeat_key_file"], "key", "E203", "/etc/piranha/heartbeat.key"),
