@@ -1,0 +1,171 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the heart needs to know, taken out of a configuration. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+
+from piranha.core.lvs_cf.config import Config, Section, write
+from piranha.net.addresses import VirtualAddress
+from piranha.net.rtnetlink import Address
+
+from .machine import Timing
+from .wire import DIGEST_SIZE, Role
+
+
+class SettingsError(Exception):
+    """This router cannot run with the configuration; the text is one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One way for heartbeats: our address and the partner's."""
+
+    own: str
+    partner: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeartSettings:
+    """One router's view of the configuration."""
+
+    timing: Timing
+    routes: tuple[Route, ...]
+    """Public first; empty where there is no partner."""
+    port: int
+    key_file: Path
+    addresses: tuple[VirtualAddress, ...]
+    digest: bytes
+    """Of the configuration's meaning: comments and spacing do not count."""
+
+    @property
+    def role(self) -> Role:
+        """Primary or backup."""
+        return self.timing.role
+
+
+def extract(config: Config, own: frozenset[Address]) -> HeartSettings:
+    """Give the settings of the router that has the addresses `own`.
+
+    Raises SettingsError where it is neither the primary nor the backup.
+    """
+    section = config.globals
+    if section.text("service") == "fos":
+        raise SettingsError(
+            "service = fos is not yet supported by this agent; use service = lvs,"
+            " or run the services elsewhere"
+        )
+    primary = _address(section, "primary")
+    backup = _address(section, "backup")
+    if backup is not None and int(backup) == 0:
+        backup = None
+    role = _role(primary, backup, own)
+    partnered = section.flag("backup_active") and backup is not None and primary is not None
+    keepalive = _positive(section, "keepalive")
+    deadtime = _positive(section, "deadtime")
+    if partnered and deadtime <= keepalive:
+        raise SettingsError(
+            f"deadtime ({deadtime:g} s) must be above keepalive ({keepalive:g} s);"
+            f" three times keepalive is usual"
+        )
+    timing = Timing(
+        role=role,
+        partnered=partnered,
+        keepalive=keepalive,
+        deadtime=deadtime,
+        start_delay=section.seconds("start_delay") or 0.0,
+    )
+    return HeartSettings(
+        timing=timing,
+        routes=_routes(section, role, primary, backup) if partnered else (),
+        port=section.number("heartbeat_port") or 539,
+        key_file=Path(section.text("heartbeat_key_file") or "/etc/piranha/heartbeat.key"),
+        addresses=_virtual_addresses(config),
+        digest=hashlib.sha256(write(config).encode()).digest()[:DIGEST_SIZE],
+    )
+
+
+def _address(section: Section, key: str) -> Address | None:
+    text = section.text(key)
+    if text is None:
+        return None
+    try:
+        return ip_address(text)
+    except ValueError:
+        raise SettingsError(
+            f"{key} = {text} is a name; write its address, since a router must be able to"
+            f" start while no name server answers"
+        ) from None
+
+
+def _positive(section: Section, key: str) -> float:
+    value = section.seconds(key)
+    if value is None or value <= 0:
+        raise SettingsError(f"{key} must be above 0 seconds; correct it in lvs.cf")
+    return float(value)
+
+
+def _role(primary: Address | None, backup: Address | None, own: frozenset[Address]) -> Role:
+    if primary is None:
+        raise SettingsError(
+            "primary is not set; write 'primary = ADDRESS' with the primary router's own address"
+        )
+    if primary in own and backup in own:
+        raise SettingsError(
+            f"primary {primary} and backup {backup} are both addresses of this machine;"
+            f" give each router its own"
+        )
+    if primary in own:
+        return Role.PRIMARY
+    if backup in own:
+        return Role.BACKUP
+    raise SettingsError(
+        f"neither primary {primary} nor backup {backup or '(not set)'} is an address of this"
+        f" machine; correct lvs.cf, or bring up the network first"
+    )
+
+
+def _routes(
+    section: Section, role: Role, primary: Address | None, backup: Address | None
+) -> tuple[Route, ...]:
+    pairs = [(primary, backup)]
+    # As of old: without primary_private there is no second path, even if backup_private is given.
+    first, second = _address(section, "primary_private"), _address(section, "backup_private")
+    if first is not None and second is not None and (first, second) != (primary, backup):
+        pairs.append((first, second))
+    routes = []
+    for one, other in pairs:
+        own, partner = (one, other) if role is Role.PRIMARY else (other, one)
+        routes.append(Route(str(own), str(partner)))
+    return tuple(routes)
+
+
+def _virtual_addresses(config: Config) -> tuple[VirtualAddress, ...]:
+    found: dict[Address, VirtualAddress] = {}
+    for block in config.virtual:
+        if block.settings.flag("active"):
+            _collect(found, block.settings, "address", "vip_nmask", f"virtual {block.name}")
+    if config.globals.text("network") == "nat":
+        _collect(found, config.globals, "nat_router", "nat_nmask", "nat_router")
+    return tuple(found.values())
+
+
+def _collect(
+    found: dict[Address, VirtualAddress], section: Section, key: str, mask: str, where: str
+) -> None:
+    """Note an address; of several blocks with the same one the first decides its device."""
+    given = section.address(key)
+    if given is None:
+        return
+    try:
+        address = ip_address(given.address)
+    except ValueError:
+        raise SettingsError(
+            f"{where}: {given.address} is a name; a virtual address must be written as one"
+        ) from None
+    prefix = section.prefix(mask) or address.max_prefixlen
+    found.setdefault(address, VirtualAddress(str(address), prefix, given.device))

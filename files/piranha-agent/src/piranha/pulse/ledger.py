@@ -1,0 +1,131 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the heart leaves in the run folder for those who must let go for it when it cannot.
+
+addresses.json  the virtual addresses, written before they are set, and whether they are to be
+                held: a heart that starts adopts them only then
+session.json    how to say goodbye in the heart's place (0600: who has it and the key may)
+
+Both are written to a temporary file and renamed, so a reader sees an old or a new one whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from piranha.net.addresses import VirtualAddress
+
+from .heart_settings import Route
+from .wire import DIGEST_SIZE, SESSION_SIZE, Role
+
+ADDRESSES = "addresses.json"
+SESSION = "session.json"
+SESSIONS_KEPT = 4
+"""Sessions of which the partner may still know one: hearts that died before it heard them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """addresses.json. hold: they are to be held; False: they were being let go of."""
+
+    addresses: tuple[VirtualAddress, ...] = ()
+    hold: bool = False
+    found: bool = False
+    """There was a file that could be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spokesman:
+    """session.json: all that is needed to speak for the heart."""
+
+    sessions: tuple[bytes, ...]
+    role: Role
+    routes: tuple[Route, ...]
+    port: int
+    key_file: Path
+    digest: bytes
+
+
+def write_addresses(run_dir: Path, addresses: Iterable[VirtualAddress], hold: bool) -> None:
+    """Write addresses.json; OSError where that fails."""
+    content = {"hold": hold, "addresses": [entry.to_json() for entry in addresses]}
+    _write(run_dir / ADDRESSES, content)
+
+
+def read_addresses(run_dir: Path) -> Listed:
+    """Read addresses.json; what cannot be read counts as absent."""
+    content = _read(run_dir / ADDRESSES)
+    try:
+        listed = tuple(VirtualAddress.from_json(entry) for entry in content["addresses"])
+    except (KeyError, TypeError, ValueError):
+        return Listed()
+    return Listed(listed, content.get("hold") is True, True)
+
+
+def write_session(run_dir: Path, speaker: Spokesman) -> None:
+    """Write session.json; OSError where that fails."""
+    _write(
+        run_dir / SESSION,
+        {
+            "sessions": [session.hex() for session in speaker.sessions[:SESSIONS_KEPT]],
+            "role": int(speaker.role),
+            "routes": [[route.own, route.partner] for route in speaker.routes],
+            "port": speaker.port,
+            "key_file": str(speaker.key_file),
+            "digest": speaker.digest.hex(),
+        },
+    )
+
+
+def read_session(run_dir: Path) -> Spokesman | None:
+    """Read session.json; None where there is none that makes sense."""
+    content = _read(run_dir / SESSION)
+    try:
+        sessions = tuple(bytes.fromhex(text) for text in content["sessions"])
+        digest = bytes.fromhex(content["digest"])
+        if any(len(s) != SESSION_SIZE for s in sessions) or len(digest) != DIGEST_SIZE:
+            return None
+        return Spokesman(
+            sessions=sessions,
+            role=Role(content["role"]),
+            routes=tuple(Route(str(own), str(partner)) for own, partner in content["routes"]),
+            port=int(content["port"]),
+            key_file=Path(content["key_file"]),
+            digest=digest,
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def forget(run_dir: Path) -> None:
+    """Remove both files: nothing is held and nobody is to speak for us."""
+    for name in (ADDRESSES, SESSION):
+        with contextlib.suppress(FileNotFoundError):
+            (run_dir / name).unlink()
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    temporary = path.with_name(f".{path.name}.new")
+    with contextlib.suppress(FileNotFoundError):
+        temporary.unlink()
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+    handle = os.open(temporary, flags, 0o600)
+    try:
+        os.write(handle, json.dumps(content).encode())
+    finally:
+        os.close(handle)
+    temporary.replace(path)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}

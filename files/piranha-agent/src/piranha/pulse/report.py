@@ -1,0 +1,57 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The heart's state as `piranha status` and all others get it. Pure but for the wall clock."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from .engine import Engine
+from .heart_settings import HeartSettings
+from .wire import Reason
+
+
+def snapshot(
+    engine: Engine, settings: HeartSettings, problems: list[str], reason: str, now: float
+) -> dict[str, Any]:
+    """Give the whole state; times are seconds since the epoch.
+
+    problems: sentences about the addresses. reason: why the machine is in its state.
+    now: of the clock that the engine runs on.
+    """
+    machine, talk = engine.machine, engine.conversation
+    wall = time.time() - now
+    partner = settings.routes[0].partner if settings.routes else ""
+    return {
+        "state": machine.state.value,
+        "since": round(machine.since + wall, 3),
+        "reason": reason,
+        "role": settings.role.name.lower(),
+        "peer": _peer(engine, settings, wall),
+        "holding": engine.holding,
+        "addresses": [entry.to_json() for entry in settings.addresses] if engine.holding else [],
+        "keepalive": settings.timing.keepalive,
+        "deadtime": settings.timing.deadtime,
+        "digest": settings.digest.hex(),
+        # The second copy of each heartbeat, from the second path, is late: no news.
+        "rejected": {
+            why.value: count
+            for why, count in talk.rejected.items()
+            if count and why is not Reason.LATE
+        },
+        "problems": problems + engine.problems(partner, str(settings.key_file), now),
+    }
+
+
+def _peer(engine: Engine, settings: HeartSettings, wall: float) -> dict[str, Any] | None:
+    if not settings.routes:
+        return None
+    machine = engine.machine
+    digest = engine.partner_digest
+    return {
+        "address": settings.routes[0].partner,
+        "state": "down" if machine.partner is None else machine.partner.name.lower(),
+        "heard": None if machine.heard_at is None else round(machine.heard_at + wall, 3),
+        "digest": None if digest is None else digest.hex(),
+    }
