@@ -65,17 +65,29 @@ def networks() -> Iterator[None]:
     try:
         for name in names:
             sh("ip", "netns", "add", name)
-            sh("ip", "-n", name, "link", "set", "lo", "up")
         enter(ROUTER)
-        sh("ip", "link", "add", "inside", "type", "bridge")
-        sh("ip", "addr", "add", "192.0.2.254/24", "dev", "inside")
-        sh("ip", "link", "set", "inside", "up")
+        _batch(
+            ROUTER,
+            "link set lo up",
+            "link add inside type bridge",
+            "addr add 192.0.2.254/24 dev inside",
+            "link set inside up",
+            f"link add outside type veth peer name eth0 netns {CLIENT}",
+            "link set outside up",
+            "addr add 203.0.113.1/24 dev outside",
+            f"addr add {VIP}/24 dev outside",
+            *(
+                line
+                for name in SERVERS
+                for line in (
+                    f"link add to-{name} type veth peer name eth0 netns lvsd-{name}",
+                    f"link set to-{name} up master inside",
+                )
+            ),
+        )
+        _host(CLIENT, "203.0.113.10/24", "203.0.113.1")
         for name, address in SERVERS.items():
-            _cable(f"lvsd-{name}", f"to-{name}", f"{address}/24", "192.0.2.254")
-            sh("ip", "link", "set", f"to-{name}", "master", "inside")
-        _cable(CLIENT, "outside", "203.0.113.10/24", "203.0.113.1")
-        sh("ip", "addr", "add", "203.0.113.1/24", "dev", "outside")
-        sh("ip", "addr", "add", f"{VIP}/24", "dev", "outside")
+            _host(f"lvsd-{name}", f"{address}/24", "192.0.2.254")
         Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
         yield
     finally:
@@ -85,12 +97,26 @@ def networks() -> Iterator[None]:
             subprocess.run(["ip", "netns", "del", name], capture_output=True, timeout=30)
 
 
-def _cable(namespace: str, ours: str, address: str, gateway: str) -> None:
-    sh("ip", "link", "add", ours, "type", "veth", "peer", "name", "eth0", "netns", namespace)
-    sh("ip", "link", "set", ours, "up")
-    sh("ip", "-n", namespace, "addr", "add", address, "dev", "eth0")
-    sh("ip", "-n", namespace, "link", "set", "eth0", "up")
-    sh("ip", "-n", namespace, "route", "add", "default", "via", gateway)
+def _host(namespace: str, address: str, gateway: str) -> None:
+    _batch(
+        namespace,
+        "link set lo up",
+        f"addr add {address} dev eth0",
+        "link set eth0 up",
+        f"route add default via {gateway}",
+    )
+
+
+def _batch(namespace: str, *lines: str) -> None:
+    """Run several ip commands with one process: starting one is what costs in user-mode Linux."""
+    done = subprocess.run(
+        ["ip", "-n", namespace, "-batch", "-"],
+        input="\n".join(lines) + "\n",
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, (lines, done.stderr)
 
 
 class Web:
@@ -181,9 +207,14 @@ class Sampler:
             self.samples.append((time.monotonic(), servers))
             time.sleep(self._pause)
 
-    def first(self, wanted: Callable[[frozenset[str]], bool], after: float) -> float | None:
-        """Seconds from `after` to the first later sample that is as wanted."""
-        return next((at - after for at, now in self.samples if at >= after and wanted(now)), None)
+    def wait(self, wanted: Callable[[frozenset[str]], bool], after: float) -> float:
+        """Wait for a sample that is as wanted; gives the seconds from `after` to it."""
+        for _ in range(2000):
+            for at, now in self.samples:
+                if at >= after and wanted(now):
+                    return at - after
+            time.sleep(self._pause)
+        raise AssertionError(f"the table still has {self.samples[-1:]}")
 
 
 def hexadecimal(name: str) -> str:
