@@ -30,6 +30,7 @@ requirements:
   - A kernel with IPVS, and root or the capability CAP_NET_ADMIN.
 notes:
   - The kernel is asked service by service. While somebody else changes the table, the answer may mix before and after.
+  - The kernel sums up counters every two seconds; connections are those of the moment.
   - Each network namespace has a table of its own; the one of the module's process is read.
 seealso:
   - module: piranha.lvs.router_info

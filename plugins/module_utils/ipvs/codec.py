@@ -115,7 +115,10 @@ class Message(NamedTuple):
 
 
 class Counters(NamedTuple):
-    """What went through a service or a server since it was zeroed; rates are per second."""
+    """What went through a service or a server since it was zeroed; rates are per second.
+
+    The kernel sums them up every two seconds, so they lag behind by as much.
+    """
 
     connections: int
     packets_in: int

@@ -21,12 +21,13 @@ from . import codec
 from .errors import IpvsError
 from .model import Entry, ServerKey, ServiceKey, Table
 from .outcome import IN_KERNEL, Outcome, Report, no_ipvs, refusal, second_try, spoken
-from .plan import Operation, reached
+from .plan import SERVICE_KINDS, Operation, reached
 
 _Result = TypeVar("_Result")
 
 BATCH = 100  # acknowledged messages at once: 300 overrun the default receive buffer
 RECEIVE_SECONDS = 5.0
+ATTEMPTS = 4  # at one operation, where another program changes the same entries meanwhile
 
 _NETLINK_GENERIC = 16  # linux/netlink.h; the socket module does not name these on every system
 _SOL_NETLINK = 270
@@ -118,22 +119,15 @@ class Kernel:
         """Send the operations, in order and in batches; say what became of each.
 
         An operation that the kernel refuses does not stop the others. Where the table changed
-        meanwhile (an entry came or went), what is wanted is tried once more the other way. Raises
-        IpvsError only where nothing at all can be said: no IPVS, no privilege, no answer.
+        meanwhile (an entry came or went), what is wanted is tried the other way, a few times.
+        Raises IpvsError only where nothing at all can be said: no IPVS, no privilege, no answer.
         """
         return self._guarded(lambda: self._apply(tuple(operations)))
 
     def _apply(self, operations: Sequence[Operation]) -> Report:
         numbers: list[int | None] = []
         for start in range(0, len(operations), self._batch):
-            batch = operations[start : start + self._batch]
-            first = self._send(batch)
-            second = [second_try(op, number) for op, number in zip(batch, first)]
-            again = [op for op in second if op is not None]
-            answers = iter(self._send(again) if again else ())
-            numbers += [
-                number if op is None else next(answers) for op, number in zip(second, first)
-            ]
+            numbers += self._persist(operations[start : start + self._batch])
         if None in numbers:
             numbers = self._settled(operations, numbers)
         return Report(
@@ -142,6 +136,21 @@ class Kernel:
                 for operation, number in zip(operations, numbers)
             )
         )
+
+    def _persist(self, batch: Sequence[Operation]) -> list[int | None]:
+        """Send one batch, and again what met a table that somebody else was changing."""
+        current = list(batch)
+        numbers = self._send(current)
+        for _attempt in range(ATTEMPTS - 1):
+            again = [(at, second_try(op, numbers[at])) for at, op in enumerate(current)]
+            retries = [(at, op) for at, op in again if op is not None]
+            if not retries:
+                break
+            # Services first: servers may have been refused since theirs had gone.
+            retries.sort(key=lambda retry: retry[1].kind not in SERVICE_KINDS)
+            for (at, op), number in zip(retries, self._send([op for _at, op in retries])):
+                current[at], numbers[at] = op, number
+        return numbers
 
     def _settled(
         self, operations: Sequence[Operation], numbers: Sequence[int | None]

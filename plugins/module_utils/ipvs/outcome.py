@@ -107,13 +107,19 @@ def refusal(operation: Operation, number: int) -> IpvsError | None:
         return None
     place = str(operation)
     subject = operation.subject
+    if number == errno.EEXIST:
+        return _contested(place, number)
     if isinstance(subject, Service):
         if number == errno.ENOENT:
             return _missing_module(place, subject)
+        if number == errno.ESRCH:
+            return _contested(place, number)
         if number == errno.EAFNOSUPPORT:
             return IpvsError(place, "this kernel's IPVS has no IPv6", "use IPv4", number)
     elif number == errno.ESRCH:
         return IpvsError(place, "the virtual service is not there", "add it first", number)
+    elif number == errno.ENOENT:
+        return _contested(place, number)
     elif number == errno.EINVAL and subject.key.family != operation.service.family:
         return IpvsError(
             place,
@@ -136,6 +142,15 @@ def refusal(operation: Operation, number: int) -> IpvsError | None:
             number,
         )
     return IpvsError(place, f"the kernel refuses it: {os.strerror(number)}", "", number)
+
+
+def _contested(place: str, number: int) -> IpvsError:
+    return IpvsError(
+        place,
+        "another program adds and deletes it at the same time",
+        "try again, and see who else changes the table",
+        number,
+    )
 
 
 def _missing_module(place: str, service: Service) -> IpvsError:

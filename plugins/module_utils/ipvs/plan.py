@@ -31,6 +31,9 @@ class Kind(str, Enum):
         return self.value
 
 
+SERVICE_KINDS = (Kind.ADD_SERVICE, Kind.EDIT_SERVICE, Kind.DELETE_SERVICE)
+
+
 class Operation(NamedTuple):
     """One change of the table, as one message to the kernel.
 

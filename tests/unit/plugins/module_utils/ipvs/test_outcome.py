@@ -102,6 +102,10 @@ def test_what_is_gone_already_needs_no_deleting() -> None:
             "add server 198.51.100.1:80 of tcp 192.0.2.1:80: the virtual service is not there; "
             "add it first.",
         ),
+        (service_operation(Kind.ADD_SERVICE), errno.EEXIST, "another program adds and deletes it"),
+        (service_operation(Kind.EDIT_SERVICE), errno.ESRCH, "another program adds and deletes it"),
+        (server_operation(Kind.ADD_SERVER), errno.EEXIST, "another program adds and deletes it"),
+        (server_operation(Kind.EDIT_SERVER), errno.ENOENT, "another program adds and deletes it"),
         (server_operation(Kind.ADD_SERVER), errno.EINVAL, "use a unicast address"),
         (server_operation(Kind.ADD_SERVER, OTHER_FAMILY), errno.EINVAL, "stop the sync daemon"),
         (server_operation(Kind.EDIT_SERVER), errno.ENOBUFS, "the kernel's answer was lost"),
