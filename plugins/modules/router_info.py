@@ -53,6 +53,11 @@ options:
     description: The file of the heartbeat key.
     type: path
     default: /etc/piranha/heartbeat.key
+  files:
+    description: Files whose content, mode and owner are wanted.
+    type: list
+    elements: path
+    default: []
   unit:
     description: The name of the agent's unit.
     type: str
@@ -133,8 +138,18 @@ key:
     present: true
     sound: true
     fingerprint: 60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752
+files:
+  description: For each path in O(files) what is there; V(null) where there is no ordinary file.
+  returned: success
+  type: dict
+  sample:
+    /usr/sbin/piranha:
+      sha256: 2c624232cdd221771294dfbb310aca000a0df6ac8b66b696d90ef06fdefb64a3
+      mode: "0755"
+      uid: 0
+      gid: 0
 unit:
-  description: The agent's unit.
+  description: The agent's unit as systemd sees it.
   returned: success
   type: dict
   contains:
@@ -142,7 +157,19 @@ unit:
       description: Whether systemd can find it.
       type: bool
       sample: true
-  sample: {present: true}
+    active:
+      description: Whether it runs, or is about to.
+      type: bool
+      sample: true
+    enabled:
+      description: Whether it starts at boot.
+      type: bool
+      sample: true
+    stale:
+      description: Whether its file has changed since systemd read it.
+      type: bool
+      sample: false
+  sample: {present: true, active: true, enabled: true, stale: false}
 holds:
   description: Those of O(addresses) that are on an interface of this machine.
   returned: success
@@ -163,12 +190,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 KEY_FORM = re.compile(r"[0-9a-fA-F]{64}")
-UNIT_FOLDERS = (
-    "/etc/systemd/system",
-    "/run/systemd/system",
-    "/usr/lib/systemd/system",
-    "/lib/systemd/system",
-)
+UNIT_PROPERTIES = ("LoadState", "ActiveState", "UnitFileState", "NeedDaemonReload")
 Runner = t.Callable[[list[str]], tuple[int, str]]
 
 
@@ -250,6 +272,35 @@ def read_key(path: str) -> dict[str, t.Any]:
     }
 
 
+def read_file(path: str) -> dict[str, t.Any] | None:
+    """Give digest, mode and owner of an ordinary file."""
+    try:
+        status = os.lstat(path)
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        with open(path, "rb") as file:
+            digest = hashlib.sha256(file.read()).hexdigest()
+    except OSError:
+        return None
+    return {
+        "sha256": digest,
+        "mode": f"{stat.S_IMODE(status.st_mode):04o}",
+        "uid": status.st_uid,
+        "gid": status.st_gid,
+    }
+
+
+def unit_state(output: str) -> dict[str, bool]:
+    """Understand the lines NAME=VALUE of `systemctl show`; nothing at all means no systemd."""
+    values = dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
+    return {
+        "present": values.get("LoadState", "not-found") != "not-found",
+        "active": values.get("ActiveState") in ("active", "activating", "reloading"),
+        "enabled": values.get("UnitFileState") == "enabled",
+        "stale": values.get("NeedDaemonReload") == "yes",
+    }
+
+
 def held(addresses: t.Sequence[str], output: str) -> list[str]:
     """Give those of `addresses` that `ip -json address show` lists."""
     there = {
@@ -271,6 +322,7 @@ def main() -> None:
             "python": {"type": "path", "default": "/usr/bin/python3"},
             "library": {"type": "path", "default": "/usr/lib/piranha"},
             "key_file": {"type": "path", "default": "/etc/piranha/heartbeat.key", "no_log": False},
+            "files": {"type": "list", "elements": "path", "default": []},
             "unit": {"type": "str", "default": "piranha-pulse.service"},
         },
         supports_check_mode=True,
@@ -287,6 +339,9 @@ def main() -> None:
     def run(command: list[str]) -> tuple[int, str]:
         status, output, _errors = module.run_command(command)
         return status, output
+
+    systemctl = module.get_bin_path("systemctl")
+    ask = ["show", "--property=" + ",".join(UNIT_PROPERTIES), wanted["unit"]]
 
     holds: list[str] = []
     if wanted["addresses"]:
@@ -305,11 +360,8 @@ def main() -> None:
         sysctls={name: read_sysctl(name) for name in wanted["sysctls"]},
         agent=read_agent(wanted["library"]),
         key=read_key(wanted["key_file"]),
-        unit={
-            "present": any(
-                os.path.exists(os.path.join(folder, wanted["unit"])) for folder in UNIT_FOLDERS
-            )
-        },
+        files={path: read_file(path) for path in wanted["files"]},
+        unit=unit_state(run([systemctl, *ask])[1] if systemctl else ""),
         holds=holds,
     )
 

@@ -139,7 +139,7 @@ class Story:
                 [*argv, *options],
                 each,
                 alive=self._alive,
-                limit=400,
+                limit=900,
                 env={"ANSIBLE_NOCOLOR": "1", "ANSIBLE_CONFIG": str(self._root / "ansible.cfg")},
             )
         finally:

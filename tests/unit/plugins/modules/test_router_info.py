@@ -112,6 +112,46 @@ def test_what_is_no_key_counts_as_none(tmp_path: Path, text: str) -> None:
     assert subject.read_key(str(path)) == {"present": False, "sound": False, "fingerprint": None}
 
 
+def test_a_file_is_told_by_content_mode_and_owner(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("a")
+    path.chmod(0o750)
+    assert subject.read_file(str(path)) == {
+        "sha256": hashlib.sha256(b"a").hexdigest(),
+        "mode": "0750",
+        "uid": os.getuid(),
+        "gid": os.getgid(),
+    }
+
+
+def test_what_is_no_ordinary_file_counts_as_none(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("/etc/passwd")
+    assert subject.read_file(str(tmp_path / "link")) is None
+    assert subject.read_file(str(tmp_path)) is None
+    assert subject.read_file(str(tmp_path / "missing")) is None
+
+
+SHOWN = "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\nNeedDaemonReload=no\n"
+
+
+@pytest.mark.parametrize(
+    ("output", "true"),
+    [
+        (SHOWN, {"present", "active", "enabled"}),
+        (SHOWN.replace("=active", "=failed"), {"present", "enabled"}),
+        (SHOWN.replace("=active", "=activating"), {"present", "active", "enabled"}),
+        (
+            SHOWN.replace("=enabled", "=disabled").replace("=no", "=yes"),
+            {"present", "active", "stale"},
+        ),
+        ("LoadState=not-found\nActiveState=inactive\nUnitFileState=\nNeedDaemonReload=no\n", set()),
+        ("", set()),
+    ],
+)
+def test_the_unit_is_what_systemd_says(output: str, true: set[str]) -> None:
+    assert {name for name, value in subject.unit_state(output).items() if value} == true
+
+
 def test_addresses_are_compared_as_addresses() -> None:
     output = json.dumps(
         [
@@ -130,13 +170,6 @@ def test_addresses_are_compared_as_addresses() -> None:
 def test_every_key_returned_is_documented_with_a_sample() -> None:
     documented = yaml.safe_load(subject.RETURN)
     assert set(documented) == {
-        "python",
-        "kernel",
-        "modules",
-        "sysctls",
-        "agent",
-        "key",
-        "unit",
-        "holds",
+        *("python", "kernel", "modules", "sysctls", "agent", "key", "files", "unit", "holds")
     }
     assert all("sample" in entry for entry in documented.values())
