@@ -52,7 +52,9 @@ molecule: venv agent ## roles and playbooks on machines with systemd (scenario n
 test: venv agent ## everything above, quick layers first, with a closing table
 	@$(RUN) test
 
-test-all: test demo ## everything above and the demo
+test-all: venv agent ## test, and the lab's own test, and the demo
+	@$(RUN) test lab
+	@$(MAKE) demo
 
 demo: venv packages agent ## builds a cluster in the lab and kills parts of it (KEEP=1 leaves it up)
 	@KEEP=$(KEEP) .venv/bin/python tests/lab/demo.py
@@ -63,8 +65,8 @@ lab-up: venv packages agent ## the lab's machines, bare
 lab-down: venv ## every trace of the lab away
 	@tests/lab/lab down
 
-lab-test: venv packages ## one run through all of the lab's own commands
-	@.venv/bin/pytest -v --color=no tests/lab/test_lab.py
+lab-test: venv packages ## the lab's own test: up, broken, down without a trace
+	@$(RUN) lab
 
 fresh: $(PYTHON) ## make check in a fresh clone with an empty environment
 	@$(GATES).fresh check

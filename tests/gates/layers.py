@@ -98,6 +98,11 @@ def _in_kernel(folder: str, limit: float) -> Callable[[], list[Step]]:
     return steps
 
 
+def _lab() -> list[Step]:
+    argv = (str(ROOT / "tests/lab/selftest"),)
+    return [Step("selftest", argv, limit=600, count=pytest_count)]
+
+
 def _molecule() -> list[Step]:
     env = {"ANSIBLE_COLLECTIONS_PATH": str(BUILD / "collections")}
     return [Step("nat", _tool("molecule", "test", "-s", "nat"), limit=900, env=env)]
@@ -114,6 +119,7 @@ LAYERS = {
               _in_kernel("tests/kernel", 600), _LAB),
         Layer("cluster", "whole agents in network namespaces, real traffic, real kills",
               _in_kernel("tests/cluster", 900), _LAB),
+        Layer("lab", "the lab itself: up, broken, down without a trace", _lab, _LAB),
         Layer("molecule", "roles and playbooks on machines with systemd", _molecule, _LAB),
     )
 }

@@ -1,0 +1,23 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How hypothesis makes up its inputs in unit tests.
+
+By default the same inputs in each run, so that a commit is judged by its own faults only and a
+loaded machine changes nothing. ``HYPOTHESIS_PROFILE=explore make check`` looks elsewhere each
+time; what it finds becomes an ``@example`` of the test.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "same",
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
