@@ -70,9 +70,7 @@ def test_namespaces_marks_and_tunnels_can_be_made() -> None:
 def test_files_of_the_host_are_safe_and_build_is_written_through() -> None:
     mark = BUILD / "in-ipvs-kernel-proof"
     readme = (CHECKOUT / "README.md").read_bytes()
-    if inside("--native", "true").returncode == 0:
-        pytest.fail("this test is for the user-mode kernel; extend it for a kernel with IPVS")
-    done = inside("sh", "-c", f"echo x >/etc/piranha-proof && echo x >>README.md && "
+    done = inside("--uml", "sh", "-c", f"echo x >/etc/piranha-proof && echo x >>README.md && "
                               f"rm -r tests && echo kept >{mark}")
     try:
         assert done.returncode == 0, done.stderr
@@ -82,6 +80,21 @@ def test_files_of_the_host_are_safe_and_build_is_written_through() -> None:
         assert LAB.is_dir()
     finally:
         mark.unlink(missing_ok=True)
+
+
+def test_native_where_the_kernel_has_ipvs() -> None:
+    """A kernel with IPVS is at hand: the one of the wrapper itself."""
+    done = inside(ENTER, "--native", "sh", "-c", "ip -br link; ip netns add x; ipvsadm -Sn; exit 5")
+    assert done.returncode == 5, done.stderr
+    assert done.stdout.split()[:2] == ["lo", "UNKNOWN"]
+    assert len(done.stdout.splitlines()) == 1, "a fresh network namespace has nothing but lo"
+
+
+@pytest.mark.skipif(Path("/proc/net/ip_vs").exists(), reason="this kernel has IPVS")
+def test_native_is_refused_where_it_has_none() -> None:
+    done = inside("--native", "true")
+    assert (done.returncode, done.stderr) == (
+        125, "in-ipvs-kernel: this machine's kernel has no IPVS. Remedy: leave --native out.\n")
 
 
 def test_unknown_command() -> None:

@@ -90,9 +90,15 @@ def parse(arguments: Sequence[str]) -> Request:
     return Request(command, got.timeout, got.mem, got.tty, got.native)
 
 
+# Set for the command. A wrapper within a wrapper does not sweep: locks of jobs outside do not
+# reach into the user-mode kernel, so that all of them would look dead.
+INSIDE = "PIRANHA_IN_IPVS_KERNEL"
+
+
 def passed_on(environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables of the caller that the command gets."""
-    return {k: v for k, v in environment.items() if k not in ENVIRONMENT_LEFT_OUT}
+    """The variables of the caller that the command gets, and INSIDE."""
+    kept = {k: v for k, v in environment.items() if k not in ENVIRONMENT_LEFT_OUT}
+    return {**kept, INSIDE: "1"}
 
 
 def job_script(command: Sequence[str], environment: Mapping[str, str], cwd: str) -> str:
@@ -264,7 +270,8 @@ def main(arguments: Sequence[str]) -> int:
         if native and not kernel_has_ipvs():
             raise KernelError("this machine's kernel has no IPVS. Remedy: leave --native out.")
         JOBS.mkdir(parents=True, exist_ok=True)
-        sweep(JOBS)
+        if INSIDE not in os.environ:
+            sweep(JOBS)
         job = JOBS / secrets.token_hex(6)
         job.mkdir(mode=0o700)
         with (job / "lock").open("a") as lock:
