@@ -257,7 +257,7 @@ class Lvsd:
     def state(self) -> dict[str, Any]:
         """The last snapshot."""
         self.listen()
-        states = [message["state"] for message in self.messages if "state" in message]
+        states: list[dict[str, Any]] = [m["state"] for m in self.messages if "state" in m]
         return states[-1]
 
     def ask(self, do: str, limit: float = 10.0) -> dict[str, Any]:

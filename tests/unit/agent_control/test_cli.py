@@ -119,6 +119,7 @@ def changed(**parts: object) -> dict[str, Any]:
             changed(heart={"problems": ["heartbeats with a wrong key come from 192.0.2.2"]}),
             "wrong key",
         ),
+        (changed(lvsd={"problems": ["this kernel has no IPVS"]}), "this kernel has no IPVS"),
         (
             changed(
                 lvsd={"virtual": [{**STATUS["lvsd"]["virtual"][0], "in_service": 0}]},

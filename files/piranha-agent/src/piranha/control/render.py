@@ -59,8 +59,8 @@ def problems(found: dict[str, Any]) -> list[str]:
             told.append(f"{name} has not said anything yet")
         elif age is not None and age > STALE:
             told.append(f"{name} was last heard {age:.0f} s ago; what is shown of it is old")
-    heart = found.get("heart") or {}
-    told += [str(line) for line in heart.get("problems") or ()]
+    for name in ("heart", "lvsd"):
+        told += [str(line) for line in (found.get(name) or {}).get("problems") or ()]
     for service in services(found):
         if service.get("servers") and service.get("in_service") == 0:
             sorry = service.get("sorry") or {}
