@@ -231,7 +231,8 @@ def test_each_refusal_is_told_and_stops_no_other(kernel: Kernel) -> None:
     )
     assert [str(error) for error in report.errors] == [
         "add server 224.0.0.1:80 of tcp 192.0.2.1:80: the kernel refuses the address or the "
-        "tunnel settings; use a unicast address that this host has a route to.",
+        "tunnel settings; use a unicast address, and see that this host has an interface that is "
+        "up.",
         "add service tcp 192.0.2.1:81: the kernel does not know scheduler nosuch; choose another "
         "one or provide the kernel module ip_vs_nosuch.",
         "add server 198.51.100.2:80 of tcp 192.0.2.1:81: the virtual service is not there; "

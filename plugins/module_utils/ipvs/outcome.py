@@ -131,7 +131,7 @@ def refusal(operation: Operation, number: int) -> IpvsError | None:
         return IpvsError(
             place,
             "the kernel refuses the address or the tunnel settings",
-            "use a unicast address that this host has a route to",
+            "use a unicast address, and see that this host has an interface that is up",
             number,
         )
     if number == errno.ENOBUFS:
