@@ -129,8 +129,11 @@ def podman(state: Path) -> list[str]:
     ]
 
 
-def podman_create(machine: Machine, folder: Path) -> list[str]:
-    """What makes a container with systemd of a machine's root folder (to follow podman())."""
+def podman_create(machine: Machine, folder: Path, modules: bool) -> list[str]:
+    """What makes a container with systemd of a machine's root folder (to follow podman()).
+
+    modules: let it see the host's kernel modules, since the kernel is the host's.
+    """
     return [
         "create", "--name", machine.name, "--hostname", machine.name,
         "--systemd", "always", "--privileged",
@@ -138,6 +141,7 @@ def podman_create(machine: Machine, folder: Path) -> list[str]:
         "--cgroup-parent", f"/{CONTROL_GROUP}",
         "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024",
         "--log-driver", "k8s-file", "--log-opt", f"path={folder / 'console.log'}",
+        *(["--volume", "/lib/modules:/usr/lib/modules:ro"] if modules else []),
         "--no-hosts", "--dns", "none", "--rootfs", str(folder / "root"), "/sbin/init",
     ]
 

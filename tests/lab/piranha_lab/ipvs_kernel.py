@@ -19,6 +19,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -226,6 +227,7 @@ def run(request: Request, native: bool, job: Path) -> int:
         if request.tty:
             (job / "tty").touch()
     interactive = None if request.tty or native else subprocess.DEVNULL
+    terminal = termios.tcgetattr(0) if request.tty and os.isatty(0) else None
     with subprocess.Popen(arguments, stdin=interactive, env=environment,
                           stdout=None if request.tty or native else subprocess.DEVNULL,
                           stderr=None if native else subprocess.DEVNULL) as process:
@@ -235,6 +237,8 @@ def run(request: Request, native: bool, job: Path) -> int:
             if process.poll() is None:
                 process.kill()  # unshare dies, and by --kill-child all that it holds
             process.wait()
+            if terminal:  # a kernel that is killed leaves it raw
+                termios.tcsetattr(0, termios.TCSANOW, terminal)
             for stream in streams:
                 stream.copy()
                 stream.close()

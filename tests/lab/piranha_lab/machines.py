@@ -160,7 +160,8 @@ class Container(Power):
             self._wire_done()
         created = self.folder / "container"
         if not created.exists():  # only now, since podman wants to see the namespace
-            self._podman(*commands.podman_create(self.machine, self.folder))
+            modules = Path("/lib/modules").is_dir()
+            self._podman(*commands.podman_create(self.machine, self.folder, modules))
             created.touch()
         self._podman("start", self.machine.name)
 

@@ -40,6 +40,14 @@ def test_podman_keeps_everything_in_the_labs_own_folders() -> None:
     assert line[:2] == ["env", "CONTAINERS_CONF=/state/containers.conf"]
 
 
+def test_container_sees_the_modules_of_the_kernel_it_shares() -> None:
+    folder = Path("/state/machines/web1")
+    line = commands.podman_create(WEB1, folder, modules=True)
+    assert line[line.index("--volume") + 1] == "/lib/modules:/usr/lib/modules:ro"
+    assert "--volume" not in commands.podman_create(WEB1, folder, modules=False)
+    assert line[-3:] == ["--rootfs", "/state/machines/web1/root", "/sbin/init"]
+
+
 def test_container_is_wired_with_the_names_of_the_topology() -> None:
     assert commands.veth_batch(WEB1) == [
         "link add web1-eth0 type veth peer name eth0 address 02:00:c6:33:64:15 "
