@@ -95,8 +95,8 @@ def main(arguments: list[str]) -> int:
         )
         report.raise_first()
         save, printed = timed(lambda: program("-Sn"))
-        clear, _ = timed(lambda: program("-C"))
-        theirs, _ = timed(lambda: program("-R", given=lines))
+        clear, _empty = timed(lambda: program("-C"))
+        theirs, _empty = timed(lambda: program("-R", given=lines))
         same = kernel.read() == desired
         remove, report = timed(lambda: kernel.apply(plan(Table(), desired, list(desired))))
         report.raise_first()

@@ -28,7 +28,9 @@ FLAG_BITS = {0x08: "flag-1", 0x10: "flag-2", 0x20: "flag-3"}
 
 def ipvsadm(*words: str) -> str:
     """Run ipvsadm; its output. Fails if it fails."""
-    done = subprocess.run(["ipvsadm", *words], capture_output=True, text=True, timeout=30)
+    done = subprocess.run(
+        ["ipvsadm", *words], capture_output=True, text=True, timeout=30, check=False
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 

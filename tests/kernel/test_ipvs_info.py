@@ -23,6 +23,7 @@ def run(*before: str, **arguments: object) -> tuple[int, dict[str, Any]]:
         capture_output=True,
         text=True,
         timeout=60,
+        check=False,
         env={
             "PYTHONPATH": ":".join(path for path in sys.path if path),
             "PYTHONDONTWRITEBYTECODE": "1",
