@@ -260,7 +260,6 @@ class Story:
         # The cut happened between the call and its return; a second before it all was well.
         whole, later = traffic.between(cut - 1), traffic.between(done + LONGEST_GAP)
         self._screen.say(self.lab.run(other, "ipvsadm", "-Ln").rstrip())
-        self._screen.say(f"first answer {traffic.first_answer(cut)} s after the cut was ordered")
         self._show("the other router takes the addresses", f"{active} -> {other}", True)
         self._show(
             "no request was answered for",

@@ -13,7 +13,7 @@ import threading
 import time
 from pathlib import Path
 
-from tests.cluster.traffic import LIMIT, Request, Summary, first_answer_after, summary
+from tests.cluster.traffic import LIMIT, Request, Summary, summary
 
 from .machines import Lab
 from .programs import DemoError, Programs
@@ -66,10 +66,6 @@ class Traffic:
     def between(self, after: float, before: float | None = None) -> Summary:
         """Sum up the requests begun in a span of time (seconds since the epoch)."""
         return summary(list(self._requests), after, self._until if before is None else before)
-
-    def first_answer(self, moment: float) -> float | None:
-        """Give the seconds from a moment to the first answer to a request begun after it."""
-        return first_answer_after(list(self._requests), moment)
 
     def answered_by(self, server: str, since: float) -> bool:
         """Tell whether a server has answered a request begun since then."""

@@ -1,0 +1,101 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a person reads who has described the cluster wrongly: real runs of ansible-playbook.
+
+They run with --check against this machine and end in the preflight checks, before any task that
+could touch it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+HTTP = {"name": "http", "address": "203.0.113.100 eth1:1", "real_server_group": "web"}
+
+
+def play(folder: Path, role: str, variables: dict[str, Any]) -> str:
+    """Run a role with --check on two made-up names of this machine; give what it says."""
+    hosts = {name: {"ansible_connection": "local"} for name in ("lvs1", "lvs2")}
+    inventory = {
+        "piranha_routers": {"hosts": hosts},
+        "all": {
+            "vars": {
+                "ansible_python_interpreter": sys.executable,
+                "piranha_router_python": sys.executable,
+                "piranha_address": "192.0.2.1",
+                **variables,
+            }
+        },
+    }
+    (folder / "inventory.yml").write_text(json.dumps(inventory), encoding="utf-8")
+    plays = [{"hosts": "lvs1", "gather_facts": False, "roles": [{"role": f"piranha.lvs.{role}"}]}]
+    (folder / "play.yml").write_text(json.dumps(plays), encoding="utf-8")
+    done = subprocess.run(
+        [
+            Path(sys.executable).with_name("ansible-playbook"),
+            "-i",
+            "inventory.yml",
+            "play.yml",
+            "-C",
+        ],
+        cwd=folder,
+        env={
+            **os.environ,
+            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "build/collections"),
+            "ANSIBLE_LOCAL_TEMP": str(folder / "local"),
+            "ANSIBLE_REMOTE_TMP": str(folder / "remote"),
+            "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
+            "ANSIBLE_NOCOLOR": "1",
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    return " ".join(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("role", "variables", "sentence"),
+    [
+        (
+            "piranha_router",
+            {"piranha_router_group": "nobody"},
+            "piranha_router_group: the inventory has no group 'nobody'",
+        ),
+        (
+            "piranha_router",
+            {"piranha_virtual_servers": [HTTP]},
+            "piranha_virtual_servers[0].real_server_group: the inventory has no group 'web'",
+        ),
+        (
+            "piranha_router",
+            {"piranha_router_kernel_modules": ["no_such_module"]},
+            "of lvs1 has no module no_such_module below /lib/modules",
+        ),
+        (
+            "piranha_realserver",
+            {"piranha_globals": {"network": "nat"}},
+            "The gateway of the real server lvs1 is not known ('')",
+        ),
+        (
+            "piranha_realserver",
+            {"piranha_globals": {"network": "tunnel", "nat_router": "192.0.2.254 eth2:1"}},
+            "value of piranha_realserver_network must be one of: nat, got: tunnel",
+        ),
+    ],
+)
+def test_a_wrong_description_is_refused_in_a_sentence(
+    tmp_path: Path, role: str, variables: dict[str, Any], sentence: str
+) -> None:
+    assert sentence in play(tmp_path, role, variables)
