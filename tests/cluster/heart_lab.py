@@ -165,6 +165,7 @@ class Heart:
     def start(self) -> None:
         ours, theirs = socket.socketpair()
         self.state, self.status = {}, None
+        heart.load(self.config.read_text() if self.config.exists() else "")  # as pulse does
         self.pid = os.fork()
         if self.pid == 0:
             status = 99

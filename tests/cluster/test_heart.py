@@ -40,6 +40,8 @@ from tests.cluster.heart_lab import (
 )
 
 ALL = {VIRTUAL, VIRTUAL6, GATEWAY}
+AT_ONCE = (DEADTIME - KEEPALIVE) / 2
+"""Seconds; whoever waits for silence needs at least twice that, and a virtual machine is slow."""
 Three = tuple[Net, Heart, Heart]
 
 
@@ -109,6 +111,20 @@ def test_a_dead_router_is_replaced_within_the_dead_time(settled: Three) -> None:
     backup.until(lambda: backup.state["problems"] == [f"nothing is heard from {PUBLIC[0]}"])
 
 
+def test_a_router_without_a_link_waits_for_one(three: Three) -> None:
+    """As after boot, when the switch port opens late: nobody takes anything from anybody."""
+    net, primary, backup = three
+    backup.start()
+    backup.until(lambda: backup.is_("active"))
+    net.cut(0)
+    primary.start()
+    pause(2 * DEADTIME, primary, backup)
+    assert primary.is_("standby")
+    net.cut(0, up=True)
+    pause(DEADTIME, primary, backup)
+    settle(backup, primary)
+
+
 def test_a_stopped_heart_hands_over_at_once_and_does_not_fail_back(settled: Three) -> None:
     net, primary, backup = settled
     with Pings(net.client) as pings:
@@ -125,9 +141,9 @@ def test_a_stopped_heart_hands_over_at_once_and_does_not_fail_back(settled: Thre
         settle(backup, primary)
         pause(2 * DEADTIME, primary, backup)
         settle(backup, primary)
-        assert pings.gap(moment + 1) < 0.2
+        assert pings.gap(moment + 1) < AT_ONCE
     print(f"orderly stop: {gap:.3f} s without an answer")
-    assert gap < 0.2
+    assert gap < AT_ONCE
 
 
 @pytest.mark.parametrize("role", ["active", "standby"])
@@ -180,7 +196,7 @@ def test_a_heart_that_is_resigned_for(settled: Three) -> None:
         pause(0.5, backup)
         gap = pings.gap(moment)
     print(f"resigned for: {gap:.3f} s without an answer")
-    assert gap < 0.2
+    assert gap < AT_ONCE
     assert primary.resign() == 0
     primary.start()
     settle(backup, primary)

@@ -8,7 +8,7 @@ import pytest
 
 from .simulation import World
 
-SCHEDULES = 400
+SCHEDULES = 300
 BLOCK = 50
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from ipaddress import ip_address
 from typing import Any
@@ -103,6 +103,15 @@ class Addresses:
             for entry in self._netlink.addresses()
             if entry.address in addresses and entry.index in by_index
         ]
+
+    def linked(self, own: Collection[Address]) -> bool:
+        """Whether an interface that has one of these addresses carries traffic.
+
+        Also true where no interface has any of them: then this is no matter of cables.
+        """
+        running = {i.index: i.running for i in self._netlink.interfaces()}
+        found = [running.get(e.index) for e in self._netlink.addresses() if e.address in own]
+        return any(found) or not found
 
     def own(self) -> frozenset[Address]:
         """Give all addresses that the kernel holds."""

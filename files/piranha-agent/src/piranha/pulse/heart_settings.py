@@ -133,9 +133,9 @@ def _routes(
     section: Section, role: Role, primary: Address | None, backup: Address | None
 ) -> tuple[Route, ...]:
     pairs = [(primary, backup)]
-    # As of old: without primary_private there is no second path, even if backup_private is given.
+    # A private address that is not given is the public one, and then there is no second path.
     first, second = _address(section, "primary_private"), _address(section, "backup_private")
-    if first is not None and second is not None and (first, second) != (primary, backup):
+    if first not in (None, primary) and second not in (None, backup):
         pairs.append((first, second))
     routes = []
     for one, other in pairs:

@@ -13,8 +13,8 @@ Rules behind the tables:
 - Two active ones: the backup lets go at once; the primary stays, and announces the addresses
   again when the backup has let go. Has it not within a dead time, then it cannot hear us (a
   cut in one direction), and the one that knows, the primary, gives way.
-- Silence counts only while we were running: a pause that is too short to matter otherwise
-  puts the end of the partner's dead time off by its own length.
+- Silence counts from when a link first carries traffic, and only while we were running: a pause
+  that is too short to matter otherwise puts the end of the partner's dead time off by its length.
 - A pause of half a dead time or more while active (the partner may have taken over, our
   supervisor may have resigned for us): keep the addresses, since most often nobody took them,
   but be in DOUBT: believe nothing said before (new session), look what the kernel holds, and
@@ -315,6 +315,11 @@ class Machine:
         if self.state is State.FAULT:
             times.append(self._retry_at)
         return min(times)
+
+    def unlinked(self, now: float) -> None:
+        """No link carries traffic yet, so silence says nothing; for the time after the start."""
+        if self.state is State.STANDBY:
+            self._dead_at = now + self.timing.deadtime + self.timing.start_delay
 
     def lost(self, now: float) -> list[Step]:
         """The kernel does not hold the addresses though it should."""

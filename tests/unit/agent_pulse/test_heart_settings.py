@@ -1,0 +1,113 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the heart takes out of a configuration, and the sentences where it cannot."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+import pytest
+from piranha.core.lvs_cf import api
+from piranha.net.addresses import VirtualAddress
+from piranha.pulse.heart_settings import HeartSettings, Route, SettingsError, extract
+from piranha.pulse.wire import Role
+
+TEXT = """\
+primary = 192.0.2.11
+primary_private = 198.51.100.11
+backup = 192.0.2.12
+backup_private = 198.51.100.12
+backup_active = 1
+heartbeat_port = 1050
+keepalive = 0.5
+deadtime = 1.5
+network = nat
+nat_router = 198.51.100.1 eth1:1
+nat_nmask = 255.255.255.0
+virtual a {
+    active = 1
+    address = 192.0.2.100 eth0:1
+}
+virtual b {
+    active = 1
+    address = 192.0.2.100 eth0:2
+    port = 443
+}
+virtual c {
+    active = 1
+    address = 192.0.2.101 eth0
+    vip_nmask = 255.255.255.0
+}
+virtual off {
+    active = 0
+    address = 192.0.2.102 eth0:3
+}
+"""
+
+
+def settings(text: str = TEXT, own: str = "192.0.2.11") -> HeartSettings:
+    return extract(api.load(text).config, frozenset({ip_address(own), ip_address("127.0.0.1")}))
+
+
+def test_the_primary() -> None:
+    found = settings()
+    assert found.role is Role.PRIMARY
+    assert found.timing.partnered
+    assert (found.timing.keepalive, found.timing.deadtime, found.port) == (0.5, 1.5, 1050)
+    assert found.routes == (
+        Route("192.0.2.11", "192.0.2.12"),
+        Route("198.51.100.11", "198.51.100.12"),
+    )
+    assert found.addresses == (
+        VirtualAddress("192.0.2.100", 32, "eth0:1"),
+        VirtualAddress("192.0.2.101", 24, "eth0"),
+        VirtualAddress("198.51.100.1", 24, "eth1:1"),
+    )
+
+
+def test_the_backup_sees_it_from_the_other_side() -> None:
+    found = settings(own="192.0.2.12")
+    assert found.role is Role.BACKUP
+    assert found.routes[1] == Route("198.51.100.12", "198.51.100.11")
+    assert found.digest == settings().digest
+
+
+def test_one_path_only() -> None:
+    for line in ("primary_private = 198.51.100.11\n", "backup_private = 198.51.100.12\n"):
+        assert len(settings(TEXT.replace(line, "")).routes) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [("backup_active = 1", "backup_active = 0"), ("backup = 192.0.2.12", "backup = 0.0.0.0")],
+)
+def test_no_partner(change: tuple[str, str]) -> None:
+    found = settings(TEXT.replace(*change))
+    assert not found.timing.partnered
+    assert found.routes == ()
+
+
+def test_nat_router_goes_with_nat_only() -> None:
+    found = settings(TEXT.replace("network = nat", "network = direct"))
+    assert "198.51.100.1" not in {entry.address for entry in found.addresses}
+
+
+def test_comments_do_not_change_the_digest_but_meaning_does() -> None:
+    assert settings("# hello\n\n" + TEXT).digest == settings().digest
+    assert settings(TEXT.replace("eth0:2", "eth0:9")).digest != settings().digest
+
+
+@pytest.mark.parametrize(
+    ("change", "own", "sentence"),
+    [
+        (("x", "x"), "192.0.2.50", "neither primary 192.0.2.11 nor backup 192.0.2.12"),
+        (("primary = 192.0.2.11\n", ""), "192.0.2.11", "primary is not set"),
+        (("= 192.0.2.12", "= 127.0.0.1"), "192.0.2.11", "both addresses of this machine"),
+        (("deadtime = 1.5", "deadtime = 0.5"), "192.0.2.11", "must be above keepalive"),
+        (("network", "service = fos\nnetwork"), "192.0.2.11", "service = fos"),
+    ],
+)
+def test_what_cannot_be(change: tuple[str, str], own: str, sentence: str) -> None:
+    with pytest.raises(SettingsError, match=sentence) as caught:
+        settings(TEXT.replace(*change), own)
+    assert "\n" not in str(caught.value)
