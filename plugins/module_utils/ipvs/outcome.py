@@ -92,6 +92,8 @@ def spoken(error: OSError | ValueError) -> IpvsError:
         return IpvsError(
             IN_KERNEL, f"the kernel's answer cannot be read: {error}", "report it as a bug"
         )
+    if error.errno == errno.ENOENT:  # the family went while we knew its number: module unloaded
+        return no_ipvs()
     if error.errno in (errno.EPERM, errno.EACCES):
         return _no_privilege(error.errno)
     if error.errno in (errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT):

@@ -132,6 +132,7 @@ def test_refusals_are_one_sentence(operation: Operation, number: int, sentence: 
             "IPVS in the kernel: this process may not read or change the table; "
             "run it as root or with the capability CAP_NET_ADMIN.",
         ),
+        (FileNotFoundError(errno.ENOENT, "no"), "this kernel has no IPVS"),
         (OSError(errno.EAFNOSUPPORT, "no"), "this system has no generic netlink"),
         (BlockingIOError(errno.EAGAIN, "no"), "the kernel did not answer in time; try again."),
         (OSError(errno.ENOMEM, "out of memory"), "netlink failed: out of memory."),
