@@ -38,7 +38,7 @@ Weights = dict[str, int]
 
 def sh(*words: str) -> str:
     """Run a command that must work; gives what it prints."""
-    done = subprocess.run(words, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 0, (words, done.stderr)
     return done.stdout
 
@@ -94,7 +94,9 @@ def networks() -> Iterator[None]:
         enter(own)
         os.close(own)
         for name in names:
-            subprocess.run(["ip", "netns", "del", name], capture_output=True, timeout=30)
+            subprocess.run(
+                ["ip", "netns", "del", name], capture_output=True, timeout=30, check=False
+            )
 
 
 def _host(namespace: str, address: str, gateway: str) -> None:
@@ -112,6 +114,7 @@ def _batch(namespace: str, *lines: str) -> None:
     done = subprocess.run(
         ["ip", "-n", namespace, "-batch", "-"],
         input="\n".join(lines) + "\n",
+        check=False,
         capture_output=True,
         text=True,
         timeout=60,
@@ -195,7 +198,7 @@ class Sampler:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_unused: object) -> None:
         self._stop.set()
         self._thread.join()
 
@@ -209,7 +212,7 @@ class Sampler:
 
     def wait(self, wanted: Callable[[frozenset[str]], bool], after: float) -> float:
         """Wait for a sample that is as wanted; gives the seconds from `after` to it."""
-        for _ in range(2000):
+        for _unused in range(2000):
             for at, now in self.samples:
                 if at >= after and wanted(now):
                     return at - after

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-FileCopyrightText: piranha.lvs founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Looks at this namespace's IPVS table every 10 ms until TERM, then tells the least it has seen.

@@ -151,7 +151,7 @@ def test_a_killed_heart_returns_to_what_it_was(settled: Three, role: str) -> Non
     net, primary, backup = settled
     victim = primary if role == "active" else backup
     with Pings(net.client) as pings:
-        for _ in range(3):
+        for _unused in range(3):
             pause(0.5, primary, backup)
             moment = time.monotonic()
             victim.kill()
@@ -257,7 +257,7 @@ def test_old_traffic_says_nothing(settled: Three) -> None:
     before = len(backup.events)
     with inside(net.routers[0], lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as sender:
         sender.bind((PUBLIC[0], 0))
-        for _ in range(20):
+        for _unused in range(20):
             for data in recorded:
                 sender.sendto(data, (PUBLIC[1], 539))
             pause(0.05, backup)

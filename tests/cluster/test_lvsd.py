@@ -128,7 +128,7 @@ def test_how_long_a_dead_server_stays(
     assert lvsd.ask("reload")["ok"]
     measured: dict[str, list[float]] = {"dead": [], "silent": []}
     for name, times in measured.items():
-        fail, mend, _ = FAILURES[name]
+        fail, mend, _unused = FAILURES[name]
         for number in range(3):
             time.sleep(seconds * number / 3)  # at different moments of the interval
             with Sampler() as sampler:
@@ -157,7 +157,7 @@ def test_killed_again_and_again_under_traffic_the_table_is_never_emptied(
             time.sleep(0.05)
             lvsd.start()
             time.sleep(pause)
-    assert all({ONE, TWO} <= now for _, now in sampler.samples)
+    assert all({ONE, TWO} <= now for _unused, now in sampler.samples)
     assert len(sampler.samples) > 100
     figures = result["summary"]
     assert figures["failed"] == 0, figures
@@ -181,7 +181,7 @@ def test_a_dead_server_stays_out_over_a_restart(lvsd: Lvsd, webs: dict[str, Web]
         lvsd.start()
         time.sleep(3)
     webs["two"].start()
-    assert all(TWO not in now and ONE in now for _, now in sampler.samples)
+    assert all(TWO not in now and ONE in now for _unused, now in sampler.samples)
     until(BOTH)
 
 
@@ -198,7 +198,7 @@ def test_reload_touches_only_what_changed(lvsd: Lvsd, config: Path) -> None:
         assert not answer["ok"]
         assert "did you mean `scheduler`" in answer["error"]
         assert table() == {"21": 9, "22": 1}
-    assert all({ONE, TWO} <= now for _, now in sampler.samples)
+    assert all({ONE, TWO} <= now for _unused, now in sampler.samples)
 
 
 def test_a_virtual_service_comes_and_goes_with_the_file(lvsd: Lvsd, config: Path) -> None:
@@ -216,7 +216,7 @@ def test_a_virtual_service_comes_and_goes_with_the_file(lvsd: Lvsd, config: Path
         while table(f"{VIP}:81") is not None and time.monotonic() < deadline:
             time.sleep(0.05)
         assert table(f"{VIP}:81") is None
-    assert all({ONE, TWO} <= now for _, now in sampler.samples)
+    assert all({ONE, TWO} <= now for _unused, now in sampler.samples)
 
 
 def test_what_others_do_to_our_services_is_put_right(lvsd: Lvsd) -> None:

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-FileCopyrightText: piranha.lvs founders
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`make demo`: a NAT cluster from bare machines, and what it survives. KEEP=1 leaves it running."""

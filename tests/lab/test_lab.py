@@ -54,7 +54,7 @@ def traces() -> list[str]:
         if str(STATE) in text or "/run/piranha-lab" in text:
             found.append(f"process {path.parent.name}: {text}")
     found += [str(p) for p in (STATE, Path("/run/piranha-lab")) if p.exists()]
-    for top, folders, _ in os.walk("/sys/fs/cgroup"):
+    for top, folders, _unused in os.walk("/sys/fs/cgroup"):
         found += [f"{top}/{name}" for name in folders if name == "piranha-lab"]
     for link in json.loads(subprocess.run(["ip", "-json", "link"], capture_output=True, text=True,
                                           check=True).stdout):

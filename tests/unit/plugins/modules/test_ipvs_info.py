@@ -68,8 +68,8 @@ class FakeKernel:
         pass
 
     def snapshot(self, counters: bool) -> Snapshot:
-        for error in self.errors:
-            raise error
+        if self.errors:
+            raise self.errors[0]
         tallies = COUNTERS if counters else None
         return Snapshot(
             Table([(MARK, []), (WEB, [ONE])]),

@@ -14,6 +14,7 @@ The sorry server is in the table, with weight 1, while no other can take a new c
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from piranha.core.ipvs.model import Server, Table
 from piranha.nanny.verdict import State, Verdict
@@ -24,7 +25,7 @@ Verdicts = Mapping[ServerId, Verdict]
 Overrides = Mapping[ServerId, int]
 """Weights that an operator set at run time in place of the configured ones; 0 drains."""
 
-NO_OVERRIDES: Overrides = {}
+NO_OVERRIDES: Overrides = MappingProxyType({})
 SORRY_WEIGHT = 1
 
 

@@ -143,7 +143,7 @@ class Heart:
             due = min(due, announce)
         # Rounded up: waking a moment early would cost a second turn.
         wait = max(0, min(int((due - clock()) * 1000) + 1, 1000))
-        ready = {number for number, _ in self._poll.poll(wait)}
+        ready = {number for number, _unused in self._poll.poll(wait)}
         now = clock()
         self._carry(self._engine.woke(now), now)
         if not self._linked:
@@ -196,7 +196,7 @@ class Heart:
                 case Deed.SESSION:
                     self._note_session()
                 case Deed.LOG:
-                    self._reason, _, _ = effect.text.partition(": ")
+                    self._reason, _unused, _unused = effect.text.partition(": ")
                     self._log(effect.level, effect.text)
                     changed = True
         if changed:

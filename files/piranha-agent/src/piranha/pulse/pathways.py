@@ -72,7 +72,7 @@ class Pathways:
             if one.fileno() not in ready:
                 continue
             with contextlib.suppress(BlockingIOError, InterruptedError):
-                for _ in range(MOST):
+                for _unused in range(MOST):
                     data, source = one.recvfrom(MAX_SIZE + 1)
                     if source[0] == route.partner:
                         yield data
