@@ -37,6 +37,7 @@ VIRTUAL, GATEWAY, PORT = "203.0.113.10", "10.9.0.1", 80
 URL = f"http://{VIRTUAL}:{PORT}/"
 KEEPALIVE, DEADTIME = 0.5, 1.5
 
+COMPILED = "/run/cluster-test/compiled"
 SWITCH = "switch"
 PUBLIC, PRIVATE = "public", "private"
 HOSTS: dict[str, dict[str, str]] = {
@@ -88,9 +89,13 @@ virtual web {{
 """
 
 
-def run(*argv: str, text: str | None = None, check: bool = True) -> str:
+def run(
+    *argv: str, text: str | None = None, check: bool = True, env: dict[str, str] | None = None
+) -> str:
     """Run a program to its end and give what it printed."""
-    done = subprocess.run(argv, input=text, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        argv, input=text, env=env, capture_output=True, text=True, timeout=60, check=False
+    )
     if check and done.returncode != 0:
         raise RuntimeError(f"{' '.join(argv)}: {done.stderr.strip()}")
     return done.stdout
@@ -101,7 +106,7 @@ def inside(host: str, *argv: str) -> list[str]:
     return ["ip", "netns", "exec", host, *argv]
 
 
-def soon(what: Callable[[], object], why: str, limit: float = 20.0) -> None:
+def soon(what: Callable[[], object], why: str, limit: float = 60.0) -> None:
     """Wait until something is true; AssertionError with `why` when it is not in time."""
     end = time.monotonic() + limit
     while not what():
@@ -204,7 +209,7 @@ class Router:
 
     def release(self) -> None:
         """What the unit's ExecStopPost= does."""
-        run(*inside(self.name, "env", f"PYTHONPATH={SOURCES}", *self._piranha("release")))
+        run(*inside(self.name, *self._piranha("release")), env=self._env())
 
     def status(self) -> dict[str, Any]:
         """Give its status; empty while it cannot be asked."""
@@ -225,8 +230,8 @@ class Router:
 
     def shown(self) -> str:
         """Give what `piranha status` prints."""
-        argv = inside(self.name, "env", f"PYTHONPATH={SOURCES}", sys.executable, "-m", "piranha")
-        return run(*argv, "status", "--run-dir", str(self.run_dir), check=False)
+        argv = [sys.executable, "-m", "piranha", "status", "--run-dir", str(self.run_dir)]
+        return run(*argv, env=self._env(), check=False)
 
     def pid(self, child: str) -> int:
         """Give the process id of heart or lvsd."""
@@ -256,8 +261,10 @@ class Router:
 
     @staticmethod
     def _env() -> dict[str, str]:
-        env = {k: v for k, v in os.environ.items() if k != "NOTIFY_SOCKET"}
-        return {**env, "PYTHONPATH": str(SOURCES)}
+        left_out = {"NOTIFY_SOCKET", "PYTHONDONTWRITEBYTECODE"}
+        env = {k: v for k, v in os.environ.items() if k not in left_out}
+        # As on a router, where the agent is compiled when it is installed.
+        return {**env, "PYTHONPATH": str(SOURCES), "PYTHONPYCACHEPREFIX": COMPILED}
 
 
 @dataclass
@@ -306,8 +313,9 @@ class Cluster:
 
     def start(self) -> None:
         """Start both agents and wait until r1 serves and r2 stands by, both with a table."""
-        for router in self.routers.values():
-            router.start()
+        self.routers["r1"].start()
+        soon(lambda: self.routers["r1"].state() == "active", "r1 is active")
+        self.routers["r2"].start()
         self.settle("r1")
 
     def settle(self, active: str) -> None:

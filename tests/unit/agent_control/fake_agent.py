@@ -4,7 +4,8 @@
 
 The children speak as the real ones do, touch no network, and write what they did to files of the
 run folder. Files there named `heart.mood` and `lvsd.mood` say how they behave:
-hang (ticks no more), die (ends at once), stubborn (does not stop), refuse (no reload), crash.
+hang (ticks no more), die (ends at once), stubborn (does not stop), refuse (no reload), crash,
+cannot (run with this configuration).
 """
 
 from __future__ import annotations
@@ -43,6 +44,9 @@ class Pretender:
             mood = self.mood()
             if mood == "die":
                 return 3
+            if mood == "cannot":
+                self.link.send({"event": {"level": "crit", "text": "there is no heartbeat key"}})
+                return 78
             if mood == "crash":
                 raise RuntimeError("made to crash")
             if mood == "hang":

@@ -329,6 +329,23 @@ def test_without_a_good_file_it_does_not_start(
     assert not (pulse.run_dir / "control.sock").exists()
 
 
+def test_a_heart_that_cannot_run_at_start_fails_the_service(pulse: Pulse) -> None:
+    pulse.mood("heart", "cannot")
+    pulse.start()
+    assert pulse.wait() == 78
+    assert "heart: there is no heartbeat key" in pulse.log()
+    assert pulse.diary().count("heart starts") == 1
+    assert not (pulse.run_dir / "control.sock").exists()
+
+
+def test_a_heart_that_cannot_run_later_is_tried_again(pulse: Pulse) -> None:
+    pulse.up()
+    pulse.mood("heart", "cannot")
+    soon(lambda: pulse.diary().count("heart starts") > 3)
+    (pulse.run_dir / "heart.mood").unlink()
+    soon(lambda: pulse.pulse_of()["running"]["heart"])
+
+
 def test_there_is_one_pulse_for_a_run_folder(pulse: Pulse) -> None:
     pulse.up()
     first, pulse.process = pulse.process, None

@@ -39,7 +39,7 @@ FIRST_TICK = 10.0
 LVSD_SILENCE = 60.0
 """Seconds without a tick after which lvsd hangs; programming a huge table takes a few."""
 
-RESIGN_LIMIT = 2.0
+RESIGN_LIMIT = 5.0
 ANSWER_LIMIT = 10.0
 STOP_LIMIT = {HEART: 3.0, LVSD: 3.0}
 READY_LIMIT = 10.0
@@ -84,6 +84,7 @@ class Supervisor:
         self._timer: asyncio.TimerHandle | None = None
         self._stopping = False
         self._ready = False
+        self._status_at_end = 0
         self._ended = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._begin = time.monotonic()
@@ -115,7 +116,7 @@ class Supervisor:
         self._feed_watchdog()
         await self._ended.wait()
         self.server.stop()
-        return 0
+        return self._status_at_end
 
     # -- children ---------------------------------------------------------------------------
 
@@ -135,6 +136,12 @@ class Supervisor:
                 continue
             if status is not None:
                 self.tell("err", f"{ward.name} {warm.describe(status)}")
+                if status == warm.CANNOT_RUN and ward.name == HEART and not self._ready:
+                    # It has said why. Whoever starts the service must see that it failed;
+                    # systemd tries again, since an address may come late at boot.
+                    self._status_at_end = warm.CANNOT_RUN
+                    self._task(self._stop)
+                    return
             self._decide(ward)
         if self._timer is not None:
             self._timer.cancel()
@@ -322,9 +329,10 @@ def _in_place(work: Callable[[], object]) -> str | None:
 
 
 def run(config_path: Path, run_dir: Path, jobs: Jobs | None = None) -> int:
-    """Run pulse in the foreground; gives the exit status: 0 stopped, 1 it cannot run.
+    """Run pulse in the foreground; gives the exit status.
 
-    One sentence on stderr says why it cannot.
+    0: stopped. 1: the configuration is bad, or it runs already. 78: the heart cannot run with it
+    on this machine, as it is now. One sentence on stderr says why.
     """
     try:
         first = settings.load(config_path)
@@ -340,6 +348,7 @@ def run(config_path: Path, run_dir: Path, jobs: Jobs | None = None) -> int:
         say(f"pulse is running already with {run_dir}; see piranha status")
         return 1
     try:
+        warm.raise_priority()
         supervisor = Supervisor(
             config_path.absolute(), run_dir.absolute(), jobs or Jobs.warm(), Log(), Notify()
         )

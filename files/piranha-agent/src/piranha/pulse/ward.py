@@ -68,7 +68,7 @@ class Ward:
         now = self._now()
         self.child = supervision.started(self.child, now)
         try:
-            self.process = warm.spawn(self.name, self._entry)
+            self.process = warm.spawn(self.name, self._entry, urgent=self.policy.resigns)
         except OSError as problem:
             self._owner.tell(
                 "crit", f"{self.name} cannot be started: {problem.strerror}; trying again"
