@@ -20,11 +20,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
 from piranha.control.link import Link
-from piranha.net.rtnetlink import Netlink
+from piranha.net.rtnetlink import Held, Netlink
 from piranha.pulse import heart
 from piranha.pulse.resign import resign
 
@@ -66,9 +67,15 @@ def config(**changes: object) -> str:
     return "\n".join(lines) + "\n" + extra
 
 
-def ip(*words: str) -> None:
-    """Run ip(8)."""
-    subprocess.run(["ip", *words], check=True, timeout=20, capture_output=True)
+def ip(*words: str, text: str | None = None) -> None:
+    """Run ip(8), with `text` as its input."""
+    argv = ["ip", *words]
+    subprocess.run(argv, check=True, timeout=20, capture_output=True, text=True, input=text)
+
+
+def floating(entry: Held) -> bool:
+    """Whether this is an address that a heart has set: no other here stands alone."""
+    return entry.prefix == entry.address.max_prefixlen
 
 
 def inside(namespace: str, make: Callable[[], T]) -> T:
@@ -97,6 +104,7 @@ class Net:
     """Two routers and a client on one switch, the routers on a second one as well."""
 
     tag: str = field(default_factory=lambda: f"hb{os.getpid()}")
+    _cut: list[bool] = field(default_factory=lambda: [False, False])
 
     @property
     def routers(self) -> tuple[str, str]:
@@ -113,27 +121,48 @@ class Net:
     def up(self) -> None:
         for name in (self.switch, self.client, *self.routers):
             ip("netns", "add", name)
-            ip("-n", name, "link", "set", "lo", "up")
+        lines = []
         for bridge in ("public", "private"):
-            ip("-n", self.switch, "link", "add", bridge, "type", "bridge")
-            ip("-n", self.switch, "link", "set", bridge, "up")
+            lines += [f"link add {bridge} type bridge", f"link set {bridge} up"]
+        cables = [(self.client, "cl", "public", "eth0", ["192.0.2.50/24", "2001:db8::50/64"])]
         for number, name in enumerate(self.routers):
-            self._cable(name, f"r{number}a", "public", "eth0", f"{PUBLIC[number]}/24")
-            self._cable(name, f"r{number}b", "private", "eth1", f"{PRIVATE[number]}/24")
-            ip("-n", name, "addr", "add", f"2001:db8::{number + 1}/64", "dev", "eth0", "nodad")
-        self._cable(self.client, "cl", "public", "eth0", "192.0.2.50/24")
-        ip("-n", self.client, "addr", "add", "2001:db8::50/64", "dev", "eth0", "nodad")
+            public = [f"{PUBLIC[number]}/24", f"2001:db8::{number + 1}/64"]
+            cables.append((name, f"r{number}a", "public", "eth0", public))
+            cables.append((name, f"r{number}b", "private", "eth1", [f"{PRIVATE[number]}/24"]))
+        for name, port, bridge, device, _ in cables:
+            lines.append(f"link add {port} type veth peer name {device} netns {name}")
+            lines.append(f"link set {port} master {bridge} up")
+        ip("-n", self.switch, "-batch", "-", text="\n".join(lines))
+        for name, _, _, device, addresses in cables:
+            lines = ["link set lo up", f"link set {device} up"]
+            for address in addresses:
+                nodad = "nodad" if ":" in address else ""
+                lines.append(f"address add {address} dev {device} {nodad}")
+            ip("-n", name, "-batch", "-", text="\n".join(lines))
 
-    def _cable(self, name: str, port: str, bridge: str, device: str, address: str) -> None:
-        there = ("type", "veth", "peer", "name", device, "netns", name)
-        ip("-n", self.switch, "link", "add", port, *there)
-        ip("-n", self.switch, "link", "set", port, "master", bridge, "up")
-        ip("-n", name, "addr", "add", address, "dev", device)
-        ip("-n", name, "link", "set", device, "up")
+    def mend(self) -> None:
+        """Make the network as it was: cables whole, floating addresses gone."""
+        if any(self._cut):
+            lines = [f"link set r{n}{path} up" for n in (0, 1) for path in "ab"]
+            ip("-n", self.switch, "-batch", "-", text="\n".join(lines))
+            self._cut = [False, False]
+        keep = {ip_address(address) for address in (*PUBLIC, *PRIVATE)}
+        for name in self.routers:
+            with contextlib.closing(inside(name, Netlink)) as netlink:
+                lo = next(i.index for i in netlink.interfaces() if i.name == "lo")
+                netlink.remove(
+                    [
+                        entry
+                        for entry in netlink.addresses()
+                        if entry.index != lo and entry.address not in keep and floating(entry)
+                    ]
+                )
 
-    def cut(self, number: int, up: bool = False) -> None:
-        """Cut both cables of a router, or mend them."""
-        for port in (f"r{number}a", f"r{number}b"):
+    def cut(self, number: int, up: bool = False, paths: str = "ab") -> None:
+        """Cut cables of a router (a is the public one), or mend them."""
+        self._cut[number] = not up
+        for path in paths:
+            port = f"r{number}{path}"
             ip("-n", self.switch, "link", "set", port, "up" if up else "down")
 
     def down(self) -> None:
@@ -309,15 +338,24 @@ class Pings:
 
 
 @contextlib.contextmanager
-def lab(folder: Path) -> Iterator[tuple[Net, Heart, Heart]]:
-    """Give the network and two hearts that are not started yet; ends everything."""
+def network() -> Iterator[Net]:
+    """Give the network, and remove it."""
     net = Net()
-    hearts: list[Heart] = []
     try:
         net.up()
+        yield net
+    finally:
+        net.down()
+
+
+@contextlib.contextmanager
+def two_hearts(net: Net, folder: Path) -> Iterator[tuple[Heart, Heart]]:
+    """Give two hearts that are not started yet; ends them and leaves the network as it was."""
+    hearts: list[Heart] = []
+    try:
         hearts += [Heart(name, folder / name, None) for name in net.routers]
-        yield net, hearts[0], hearts[1]
+        yield hearts[0], hearts[1]
     finally:
         for one in hearts:
             one.close()
-        net.down()
+        net.mend()

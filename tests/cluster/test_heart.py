@@ -35,8 +35,8 @@ from tests.cluster.heart_lab import (
     Pings,
     config,
     inside,
-    ip,
-    lab,
+    network,
+    two_hearts,
 )
 
 ALL = {VIRTUAL, VIRTUAL6, GATEWAY}
@@ -45,11 +45,17 @@ AT_ONCE = (DEADTIME - KEEPALIVE) / 2
 Three = tuple[Net, Heart, Heart]
 
 
-@pytest.fixture
-def three(tmp_path: Path) -> Iterator[Three]:
-    """The network, the primary's heart and the backup's; neither is started."""
-    with lab(tmp_path) as made:
+@pytest.fixture(scope="module")
+def net() -> Iterator[Net]:
+    with network() as made:
         yield made
+
+
+@pytest.fixture
+def three(net: Net, tmp_path: Path) -> Iterator[Three]:
+    """The network, the primary's heart and the backup's; neither is started."""
+    with two_hearts(net, tmp_path) as (primary, backup):
+        yield net, primary, backup
 
 
 @pytest.fixture
@@ -147,8 +153,13 @@ def test_a_stopped_heart_hands_over_at_once_and_does_not_fail_back(settled: Thre
 
 
 @pytest.mark.parametrize("role", ["active", "standby"])
-def test_a_killed_heart_returns_to_what_it_was(settled: Three, role: str) -> None:
-    net, primary, backup = settled
+def test_a_killed_heart_returns_to_what_it_was(three: Three, role: str) -> None:
+    """With a dead time that a start takes on no machine; how fast pulse is, its own tests say."""
+    net, primary, backup = three
+    for heart in (primary, backup):
+        heart.config.write_text(config(deadtime=3 * DEADTIME))
+        heart.start()
+    settle(primary, backup)
     victim = primary if role == "active" else backup
     with Pings(net.client) as pings:
         for _unused in range(3):
@@ -161,6 +172,19 @@ def test_a_killed_heart_returns_to_what_it_was(settled: Three, role: str) -> Non
             assert pings.gap(moment) < 0.1
     assert not [text for text in backup.events if "takes the virtual" in text]
     settle(primary, backup)
+
+
+def test_a_heart_started_again_reads_a_changed_file(settled: Three) -> None:
+    _net, primary, backup = settled
+    primary.kill()
+    text = primary.config.read_text()
+    primary.config.write_text(text.replace(VIRTUAL6, "2001:db8::101"))
+    primary.start()
+    primary.until(lambda: primary.is_("active"))
+    held = {str(entry.address) for entry in primary.kernel.addresses()}
+    assert "2001:db8::101" in held
+    assert VIRTUAL6 not in held, "what the heart before it held is let go of"
+    backup.until(lambda: any("differ" in text for text in backup.state["problems"]))
 
 
 def test_another_key_is_named_and_changes_nothing(three: Three) -> None:
@@ -388,7 +412,7 @@ def test_a_device_that_is_not_there_leaves_it_to_the_partner(three: Three) -> No
 def test_one_path_is_enough(settled: Three) -> None:
     net, primary, backup = settled
 
-    ip("-n", net.switch, "link", "set", "r0b", "down")
+    net.cut(0, paths="b")
     pause(DEADTIME * 2, primary, backup)
     assert primary.is_("active")
     assert backup.is_("standby")

@@ -44,6 +44,10 @@ SIZE = _HEAD.size + MAC_SIZE
 
 NO_SESSION = bytes(SESSION_SIZE)
 
+# The first use makes OpenSSL look for its providers. Done here it is done before pulse forks; in
+# a heart that is started again on a virtual machine it would take 50 ms.
+hmac.digest(NO_SESSION, b"", "sha256")
+
 
 class PeerState(enum.IntEnum):
     """What the sender is, as a number on the wire."""
