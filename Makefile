@@ -56,6 +56,9 @@ test-all: venv agent ## test, and the lab's own test, and the demo
 	@$(RUN) test lab
 	@$(MAKE) demo
 
+bench: venv packages ## a large IPVS table: the library against ipvsadm, same kernel, same run
+	@tests/lab/in-ipvs-kernel .venv/bin/python -m tests.bench.ipvs_table
+
 demo: venv packages agent ## builds a cluster in the lab and kills parts of it (KEEP=1 leaves it up)
 	@KEEP=$(KEEP) .venv/bin/python tests/lab/demo.py
 
@@ -80,4 +83,4 @@ clean: ## remove what was made (build and the archive), not .venv
 	  roles/piranha_router/files/piranha-agent.json
 
 .PHONY: help venv pins packages agent check gates kernel-test cluster-test molecule test test-all \
-	demo lab-up lab-down lab-test fresh dist clean
+	bench demo lab-up lab-down lab-test fresh dist clean
