@@ -174,6 +174,38 @@ def test_a_killed_child_is_back_at_once_and_nobody_resigns(pulse: Pulse, name: s
     assert f"{name} was ended by SIGKILL" in pulse.log()
 
 
+def children_of(pid: int) -> dict[int, str]:
+    """Give the processes of a parent with their names."""
+    listed = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    return {int(c): Path(f"/proc/{c}/comm").read_text(encoding="utf-8").strip() for c in listed}
+
+
+def test_the_understudy_steps_in_for_a_heart_that_died(pulse: Pulse) -> None:
+    pulse.up()
+    assert pulse.process is not None
+    soon(lambda: pulse.pulse_of()["understudy"])
+    names = children_of(pulse.process.pid)
+    assert sorted(names.values()) == ["heart", "lvsd", "understudy"]
+    understudy = next(pid for pid, name in names.items() if name == "understudy")
+
+    os.kill(pulse.pulse_of()["pids"]["heart"], signal.SIGKILL)
+    soon(lambda: pulse.pulse_of()["restarts"]["heart"] == 1)
+    assert pulse.pulse_of()["pids"]["heart"] == understudy
+    soon(lambda: pulse.pulse_of()["understudy"])
+    assert sorted(children_of(pulse.process.pid).values()) == ["heart", "lvsd", "understudy"]
+
+
+def test_a_dead_understudy_is_replaced_and_does_no_harm(pulse: Pulse) -> None:
+    pulse.up()
+    assert pulse.process is not None
+    soon(lambda: pulse.pulse_of()["understudy"])
+    dead = next(p for p, n in children_of(pulse.process.pid).items() if n == "understudy")
+    os.kill(dead, signal.SIGKILL)
+    soon(lambda: dead not in children_of(pulse.process.pid))  # type: ignore[union-attr]
+    soon(lambda: pulse.pulse_of()["understudy"])
+    assert pulse.pulse_of()["restarts"] == {"heart": 0, "lvsd": 0}
+
+
 @pytest.mark.parametrize("how", ["hang", "die", "stop"])
 def test_a_silent_heart_is_resigned_for_within_half_the_dead_time(pulse: Pulse, how: str) -> None:
     pulse.up()

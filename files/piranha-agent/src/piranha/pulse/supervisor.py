@@ -23,13 +23,14 @@ from pathlib import Path
 from typing import Any
 
 from piranha import __version__
+from piranha.control.link import Link
 from piranha.control.protocol import Request, event_of
 from piranha.control.server import ControlServer, Refusal
 from piranha.pulse import settings, supervision, warm
 from piranha.pulse.journal import Log, Notify, say
 from piranha.pulse.names import CONFIG_IN_FORCE, LOCK, SOCKET
 from piranha.pulse.supervision import Do, Policy
-from piranha.pulse.ward import ChildRun, Ward
+from piranha.pulse.ward import LIVE, RESIGN, ChildRun, Understudy, Ward
 
 HEART, LVSD = "heart", "lvsd"
 
@@ -43,10 +44,14 @@ RESIGN_LIMIT = 5.0
 ANSWER_LIMIT = 10.0
 STOP_LIMIT = {HEART: 3.0, LVSD: 3.0}
 READY_LIMIT = 10.0
+SETTLED = 1.0
+"""Seconds that a heart has lived before its understudy is prepared."""
+
 CLOCK = 1.0
 """Seconds between two looks at the children when nothing else is due."""
 
 Resign = Callable[[Path, Path], object]
+Rehearse = Callable[[Path, Link], object]
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,7 @@ class Jobs:
     heart: ChildRun
     lvsd: ChildRun
     resign: Resign
+    rehearse: Rehearse
 
     @classmethod
     def warm(cls) -> Jobs:
@@ -64,6 +70,7 @@ class Jobs:
             heart=importlib.import_module("piranha.pulse.heart").run,
             lvsd=importlib.import_module("piranha.lvsd.daemon").run,
             resign=importlib.import_module("piranha.pulse.resign").resign,
+            rehearse=importlib.import_module("piranha.pulse.rehearsal").rehearse,
         )
 
 
@@ -89,6 +96,7 @@ class Supervisor:
         self._reloading = asyncio.Lock()
         self._begin = time.monotonic()
         self._resigned = 0
+        self._resign_work = functools.partial(jobs.resign, self._in_force, run_dir)
         self._tasks: set[asyncio.Task[None]] = set()
         self.server = ControlServer(
             run_dir / SOCKET,
@@ -110,6 +118,7 @@ class Supervisor:
         for name, run in ((HEART, self._jobs.heart), (LVSD, self._jobs.lvsd)):
             policy = self._policy(name, first)
             self._wards[name] = Ward(policy, run, self._in_force, self._run_dir, self)
+        self._wards[HEART].understudy = self._understudy(self._wards[HEART])
         self.tell("info", f"pulse {__version__} started with {self._config_path}")
         self._look()
         loop.call_later(READY_LIMIT, self._now_ready)
@@ -129,6 +138,7 @@ class Supervisor:
     def _look(self) -> None:
         """See who ended, decide, act, and set the clock for the next look."""
         loop = asyncio.get_running_loop()
+        self._care_for_understudy()
         for ward in self._wards.values():
             ward.hear()  # what was said before now counts before anybody is given up
             status = ward.bury()
@@ -163,6 +173,23 @@ class Supervisor:
         if Do.START in actions:
             ward.start()
 
+    def _understudy(self, heart: Ward) -> Understudy:
+        rehearse = functools.partial(self._jobs.rehearse, self._in_force)
+        resign = functools.partial(warm.in_link, self._resign_work)
+        parts = {LIVE: (HEART, heart.entry), RESIGN: ("resign", resign)}
+        return Understudy("understudy", rehearse, parts)
+
+    def _care_for_understudy(self) -> None:
+        """Have one ready, but not while the heart itself is just beginning."""
+        heart = self._wards[HEART]
+        if heart.understudy is None:
+            return
+        heart.understudy.look()
+        now = asyncio.get_running_loop().time()
+        settled = heart.child.heard is not None and now - heart.child.started > SETTLED
+        if settled and heart.process is not None and not self._stopping:
+            heart.understudy.prepare()
+
     def child_event(self, name: str, raw: object) -> None:
         """Log and stream what a child has to tell."""
         self._publish(event_of(name, raw, time.time()))
@@ -176,12 +203,16 @@ class Supervisor:
         """Release this router's addresses and say goodbye, in the heart's place."""
         self._resigned += 1
         self.tell("crit", f"this router resigns: {why}")
-        work = functools.partial(self._jobs.resign, self._in_force, self._run_dir)
+        understudy = self._wards[HEART].understudy
+        process = understudy.step_in(RESIGN) if understudy is not None else None
         try:
-            problem = warm.run_apart("resign", work, RESIGN_LIMIT)
+            if process is None:
+                resign = functools.partial(warm.in_link, self._resign_work)
+                process = warm.spawn("resign", resign, urgent=True)
+            problem = warm.outcome(process, RESIGN_LIMIT)
         except OSError:
             # No process can be made: better to risk pulse than to keep addresses without a heart.
-            problem = _in_place(work)
+            problem = _in_place(self._resign_work)
         if problem is not None:
             self.tell("crit", f"resigning failed: {problem}; addresses may still be here")
 
@@ -240,6 +271,9 @@ class Supervisor:
         self._stopping = True
         self._notify.send(STOPPING=1)
         self.tell("info", "pulse is stopping")
+        understudy = self._wards[HEART].understudy
+        if understudy is not None and self._wards[HEART].process is not None:
+            understudy.dismiss()
         if not await self._stop_child(HEART):
             self._resign("its heart did not stop properly")
         await self._stop_child(LVSD)
@@ -287,7 +321,7 @@ class Supervisor:
 
     async def _status(self, request: Request) -> dict[str, Any]:
         now = asyncio.get_running_loop().time()
-        wards = self._wards.items()
+        wards, heart = self._wards.items(), self._wards[HEART]
         return {
             "host": socket.gethostname(),
             "version": __version__,
@@ -302,6 +336,7 @@ class Supervisor:
                 "restarts": {name: ward.restarts for name, ward in wards},
                 "running": {name: ward.process is not None for name, ward in wards},
                 "pids": {name: ward.process and ward.process.pid for name, ward in wards},
+                "understudy": bool(heart.understudy and heart.understudy.ready),
                 "resigned": self._resigned,
                 "stopping": self._stopping,
             },

@@ -8,14 +8,18 @@ It starts, hears, asks and kills; when to do so is decided in supervision.py and
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from piranha.control.link import Link
 from piranha.pulse import supervision, warm
 from piranha.pulse.supervision import Policy
+
+LIVE, RESIGN = b"l", b"r"
 
 ChildRun = Callable[[socket.socket, Path, Path], int | None]
 
@@ -33,6 +37,51 @@ class Owner(Protocol):
         """A child has sent a snapshot."""
 
 
+class Understudy:
+    """A process that has rehearsed a child's start and waits to step in for it, or to resign.
+
+    rehearse: what it does first, given its link. parts: what it can be told to do, LIVE or RESIGN.
+    """
+
+    def __init__(
+        self, name: str, rehearse: Callable[[Link], object], parts: Mapping[bytes, warm.Part]
+    ) -> None:
+        self._name, self._rehearse, self._parts = name, rehearse, parts
+        self._process: warm.Process | None = None
+        self.ready = False
+
+    def prepare(self) -> None:
+        """Have one, if there is none; where none can be made, the next attempt may do better."""
+        if self._process is None:
+            with contextlib.suppress(OSError):
+                self._process = warm.understudy(self._name, self._rehearse, self._parts)
+
+    def look(self) -> None:
+        """See whether it is ready, or has gone."""
+        if self._process is None:
+            return
+        self.ready |= any("ready" in message for message in self._process.link.receive())
+        if self._process.poll() is not None:
+            self._process.link.close()
+            self._process, self.ready = None, False
+
+    def step_in(self, part: bytes) -> warm.Process | None:
+        """Give its process, which has begun with its part; None if there is none that is ready."""
+        self.look()
+        if not self.ready or self._process is None or not self._process.act(part):
+            self.dismiss()
+            return None
+        process, self._process, self.ready = self._process, None, False
+        return process
+
+    def dismiss(self) -> None:
+        """End it."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.link.close()
+        self._process, self.ready = None, False
+
+
 class Ward:
     """One child, whichever process it has at the moment.
 
@@ -48,7 +97,9 @@ class Ward:
         self.state: dict[str, Any] | None = None
         self.state_at = 0.0
         self.last_status: int | None = None
-        self._entry = functools.partial(_run_child, run, config, run_dir)
+        self.understudy: Understudy | None = None
+        """Who steps in when its process ends; the supervisor gives it one where that matters."""
+        self.entry = functools.partial(_run_child, run, config, run_dir)
         self._owner = owner
         self._asked: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._next_id = 0
@@ -68,7 +119,7 @@ class Ward:
         now = self._now()
         self.child = supervision.started(self.child, now)
         try:
-            self.process = warm.spawn(self.name, self._entry, urgent=self.policy.resigns)
+            self.process = self._step_in() or self._spawn()
         except OSError as problem:
             self._owner.tell(
                 "crit", f"{self.name} cannot be started: {problem.strerror}; trying again"
@@ -79,6 +130,12 @@ class Ward:
         if self.restarts:
             times = "once" if self.restarts == 1 else f"{self.restarts} times"
             self._owner.tell("notice", f"{self.name} was started again ({times} so far)")
+
+    def _step_in(self) -> warm.Process | None:
+        return self.understudy.step_in(LIVE) if self.understudy is not None else None
+
+    def _spawn(self) -> warm.Process:
+        return warm.spawn(self.name, self.entry, urgent=self.policy.resigns)
 
     def hear(self) -> None:
         """Take in all that it has said; never blocks."""

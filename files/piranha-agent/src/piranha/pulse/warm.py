@@ -17,7 +17,7 @@ import select
 import signal
 import socket
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -39,6 +39,7 @@ PRIORITY = 5
 """Real-time priority of pulse: above ordinary programs, below the heart."""
 
 Entry = Callable[[socket.socket], int | None]
+Part = tuple[str, Entry]
 
 
 @dataclass
@@ -51,6 +52,17 @@ class Process:
     def poll(self) -> int | None:
         """Give the exit status (negative: the signal that ended it) once it has ended, or None."""
         return _reap(self.pid)
+
+    def act(self, part: bytes) -> bool:
+        """Tell an understudy to step in, and in which part; False if it cannot be told."""
+        try:
+            return os.write(self.link.fileno(), part) == 1
+        except OSError:
+            return False
+
+    def wait(self, limit: float) -> int | None:
+        """Wait for its end; gives its exit status, or None when `limit` seconds have passed."""
+        return _wait(self.pid, limit)
 
     def kill(self) -> None:
         """End it at once, whatever it does, and wait until it has gone."""
@@ -82,25 +94,50 @@ def spawn(name: str, entry: Entry, urgent: bool = False) -> Process:
     return Process(pid, Link(ours))
 
 
-def run_apart(name: str, work: Callable[[], object], limit: float) -> str | None:
-    """Run `work` in a child of its own and wait; give why it failed, or None.
+def understudy(
+    name: str, rehearse: Callable[[Link], object], parts: Mapping[bytes, Part]
+) -> Process:
+    """Fork a child that rehearses, says {"ready": true} and waits for `Process.act`.
 
-    For work that must neither hang nor harm pulse. limit: seconds.
+    Then it takes the name and runs the entry that `parts` has for the byte it was told, with
+    pulse's priority. It ends by itself when pulse closes the link. OSError where no process can
+    be made.
     """
-    reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+
+    def entry(sock: socket.socket) -> int | None:
+        link = Link(sock)
+        rehearse(link)
+        link.send({"ready": True})
+        sock.setblocking(True)
+        if not (part := sock.recv(1)):
+            return 0
+        raise_priority()
+        new_name, act = parts[part]
+        _set_name(new_name)
+        return act(sock)
+
+    return spawn(name, entry)
+
+
+def in_link(work: Callable[[], object], sock: socket.socket) -> int:
+    """Do `work`, as the entry of a child; what goes wrong is told over the link, for `outcome`."""
     try:
-        pid = _fork(name, lambda: _plain_entry(work, writer), keep=writer, urgent=True)
-        if (status := _wait(pid, limit)) is None:
-            kill(pid)
-            return f"it did not end within {limit:g} s"
-        if status == 0:
-            return None
-        with contextlib.suppress(BlockingIOError):
-            return os.read(reader, select.PIPE_BUF).decode("utf-8", "replace")
-        return f"it {describe(status)}"
-    finally:
-        os.close(reader)
-        os.close(writer)
+        work()
+    except Exception as problem:  # noqa: BLE001 - a child has nobody else to tell
+        Link(sock).send({"problem": str(problem) or type(problem).__name__})
+        return FAILED
+    return 0
+
+
+def outcome(process: Process, limit: float) -> str | None:
+    """Wait for a child that does `in_link`; gives why it failed, or None. limit: seconds."""
+    if (status := process.wait(limit)) is None:
+        process.kill()
+    told = [str(m["problem"]) for m in process.link.receive() if "problem" in m]
+    process.link.close()
+    if status is None:
+        return f"it did not end within {limit:g} s"
+    return None if status == 0 else "; ".join(told) or f"it {describe(status)}"
 
 
 def describe(status: int) -> str:
@@ -175,15 +212,19 @@ def _child(name: str, parent: int, work: Callable[[], int], keep: int, urgent: b
         if not urgent:
             os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
         _close_others(keep)
-        prctl = ctypes.CDLL(None).prctl
-        prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        prctl(PR_SET_NAME, name.encode()[:15], 0, 0, 0)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        _set_name(name)
         if os.getppid() == parent:  # else pulse died before the line above could see it
             signal.pthread_sigmask(signal.SIG_SETMASK, set())
             status = work()
     finally:
         # Also for whatever was raised: nothing may climb into pulse's own code from here.
         os._exit(status)
+
+
+def _set_name(name: str) -> None:
+    """Set what ps shows."""
+    ctypes.CDLL(None).prctl(PR_SET_NAME, name.encode()[:15], 0, 0, 0)
 
 
 def _close_others(keep: int) -> None:
@@ -206,13 +247,3 @@ def _link_entry(name: str, entry: Entry, sock: socket.socket) -> int:
         for line in traceback.format_exception(problem):
             link.send({"event": {"level": "debug", "text": line}})
         return FAILED
-
-
-def _plain_entry(work: Callable[[], object], writer: int) -> int:
-    try:
-        work()
-    except BaseException as problem:  # noqa: BLE001 - a child has nobody else to tell
-        text = str(problem) or type(problem).__name__
-        os.write(writer, text.encode("utf-8", "replace")[: select.PIPE_BUF])
-        return FAILED
-    return 0
