@@ -40,6 +40,8 @@ from tests.cluster.heart_lab import (
 )
 
 ALL = {VIRTUAL, VIRTUAL6, GATEWAY}
+MOST_GAP = 2.5
+"""Seconds that clients may be without an answer when a router dies, at these intervals."""
 AT_ONCE = (DEADTIME - KEEPALIVE) / 2
 """Seconds; whoever waits for silence needs at least twice that, and a virtual machine is slow."""
 Three = tuple[Net, Heart, Heart]
@@ -93,7 +95,7 @@ def test_both_start_and_agree(settled: Three) -> None:
     for heart in (primary, backup):
         assert heart.state["problems"] == []
         gaps = [b - a for a, b in pairwise(heart.ticks)]
-        assert max(gaps) < DEADTIME / 4, "pulse resigns at half a dead time"
+        assert max(gaps) < DEADTIME / 2, "pulse resigns at half a dead time"
     listed = json.loads((primary.run_dir / "addresses.json").read_text())
     assert {entry["address"] for entry in listed["addresses"]} == ALL
     for name in ("addresses.json", "session.json"):
@@ -112,7 +114,7 @@ def test_a_dead_router_is_replaced_within_the_dead_time(settled: Three) -> None:
         pause(0.5, backup)
         gap = pings.gap(moment)
     print(f"power cut: {gap:.3f} s without an answer")
-    assert DEADTIME - KEEPALIVE - 0.1 < gap < DEADTIME + 0.4
+    assert DEADTIME - KEEPALIVE - 0.1 < gap < MOST_GAP
     assert peer(backup) == "down"
     backup.until(lambda: backup.state["problems"] == [f"nothing is heard from {PUBLIC[0]}"])
 
