@@ -129,11 +129,11 @@ class Net:
             public = [f"{PUBLIC[number]}/24", f"2001:db8::{number + 1}/64"]
             cables.append((name, f"r{number}a", "public", "eth0", public))
             cables.append((name, f"r{number}b", "private", "eth1", [f"{PRIVATE[number]}/24"]))
-        for name, port, bridge, device, _ in cables:
+        for name, port, bridge, device, _unused in cables:
             lines.append(f"link add {port} type veth peer name {device} netns {name}")
             lines.append(f"link set {port} master {bridge} up")
         ip("-n", self.switch, "-batch", "-", text="\n".join(lines))
-        for name, _, _, device, addresses in cables:
+        for name, _unused, _unused, device, addresses in cables:
             lines = ["link set lo up", f"link set {device} up"]
             for address in addresses:
                 nodad = "nodad" if ":" in address else ""
@@ -300,7 +300,7 @@ class Pings:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_unused: object) -> None:
         self._end.set()
         self._thread.join(5)
         self._socket.close()

@@ -12,20 +12,36 @@ from __future__ import annotations
 import argparse
 import signal
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from .layers import LAYERS, PLANS, Layer
 from .machine import Trouble, ensure_packages, main_guarded, say
-from .steps import Count, Outcome, run_step
+from .steps import Count, Outcome, run_step, stop_all
 
 
-def run_layer(layer: Layer) -> list[Outcome]:
-    """Install what the layer needs, then run every step of it."""
+def run_layer(layer: Layer) -> Iterator[Outcome]:
+    """Install what the layer needs, then run every step of it; gives each as it ends."""
     say(f"=== {layer.name}: {layer.title}")
     ensure_packages(layer.packages(), f"for {layer.name}")
-    return [run_step(step, layer.name) for step in layer.steps()]
+    steps = layer.steps()
+    if layer.at_once == 1 or len(steps) == 1:
+        for step in steps:
+            yield run_step(step, layer.name)
+        return
+    with ThreadPoolExecutor(layer.at_once) as pool:
+        running = [pool.submit(run_step, step, layer.name, True) for step in steps]
+        try:
+            for future in running:
+                yield future.result()
+        except BaseException:
+            stop_all()
+            raise
 
 
-def table(results: list[tuple[str, Outcome]], left: list[str], seconds: float) -> list[str]:
+def table(
+    results: list[tuple[str, Outcome]], left: list[str], why: str, seconds: float
+) -> list[str]:
     """The closing lines: a row a step, the layers that did not run, the totals."""
     rows = [("layer", "step", "result", "tests", "seconds", "")]
     total = Count()
@@ -38,7 +54,7 @@ def table(results: list[tuple[str, Outcome]], left: list[str], seconds: float) -
         if count.skipped:
             remark = f"{count.skipped} skipped {remark}".strip()
         rows.append((layer, outcome.step.name, result, tests, f"{outcome.seconds:.1f}", remark))
-    rows += [(layer, "all", "not run", "0", "0.0", "an earlier layer failed") for layer in left]
+    rows += [(layer, "all", "not run", "0", "0.0", why) for layer in left]
     widths = [max(len(row[i]) for row in rows) for i in range(5)]
     lines = []
     for row in rows:
@@ -49,7 +65,8 @@ def table(results: list[tuple[str, Outcome]], left: list[str], seconds: float) -
     lines += ["", f"ran: {', '.join(names) or 'nothing'}; {seconds:.0f} s in all"]
     if left:
         lines.append(f"did NOT run: {', '.join(left)}")
-    return [*lines, f"{total.passed} passed, {total.failed} failed"]
+    failed = max(total.failed, int(bool(left)))  # what did not run has not passed
+    return [*lines, f"{total.passed} passed, {failed} failed"]
 
 
 def main() -> int:
@@ -62,24 +79,26 @@ def main() -> int:
     names = list(dict.fromkeys(n for plan in asked.plan for n in PLANS.get(plan, (plan,))))
     began = time.monotonic()
     results: list[tuple[str, Outcome]] = []
-    status = 0
+    status, why = 0, "an earlier layer failed"
     left = list(names)
     try:
         for name in names:
-            outcomes = run_layer(LAYERS[name])
+            good = True
+            for outcome in run_layer(LAYERS[name]):
+                results.append((name, outcome))
+                good = good and outcome.good
             left.remove(name)
-            results += [(name, outcome) for outcome in outcomes]
-            if not all(outcome.good for outcome in outcomes):
+            if not good:
                 status = 1
                 if not asked.keep_going:
                     break
     except Trouble as trouble:
-        say(f"stopped: {trouble}")
+        why = f"stopped: {trouble}"
         status = 1
     except KeyboardInterrupt:
-        say("stopped by Ctrl-C")
+        why = "interrupted"
         status = 130
-    say("\n" + "\n".join(table(results, left, time.monotonic() - began)))
+    say("\n" + "\n".join(table(results, left, why, time.monotonic() - began)))
     return status
 
 

@@ -13,6 +13,7 @@ import select
 import shlex
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -93,8 +94,24 @@ def sanity_count(log: str) -> Count:
     return Count(max(ran - wrong, 0), wrong)
 
 
-def run_step(step: Step, layer: str) -> Outcome:
-    """Run a step to its end or its time limit; the log is build/logs/LAYER-STEP.log."""
+_running: set[subprocess.Popen[bytes]] = set()
+_stopping = threading.Event()
+
+
+def stop_all() -> None:
+    """End every step that runs, and begin no other: somebody pressed Ctrl-C."""
+    _stopping.set()
+    for child in list(_running):
+        _end(child)
+
+
+def run_step(step: Step, layer: str, beside_others: bool = False) -> Outcome:
+    """Run a step to its end or its time limit; the log is build/logs/LAYER-STEP.log.
+
+    ``beside_others``: each line is printed whole, behind the step's name.
+    """
+    if _stopping.is_set():
+        return Outcome(step, None, 0.0, Count(), "not run: stopped")
     if step.unless:
         say(f"--- {layer}: {step.name}: NOT RUN: {step.unless}")
         return Outcome(step, None, 0.0, Count(), f"not run: {step.unless}")
@@ -104,7 +121,7 @@ def run_step(step: Step, layer: str) -> Outcome:
     log_file = LOGS / f"{layer}-{re.sub(r'[^a-z0-9]+', '-', step.name.lower())}.log"
     began = time.monotonic()
     try:
-        status, note = _stream(step, log_file)
+        status, note = _stream(step, log_file, beside_others)
     except OSError as error:
         status, note = 127, f"{_short(step.argv[0])}: {error.strerror}"
         say(f"  cannot start {note}")
@@ -114,7 +131,8 @@ def run_step(step: Step, layer: str) -> Outcome:
     count = step.count(text) if step.count else Count(int(status == 0), int(status != 0))
     if status != 0 and count.failed == 0:
         count = Count(count.passed, 1, count.skipped)
-    say(f"  {'ok' if status == 0 else 'FAILED'} after {seconds:.1f} s, log {_short(log_file)}")
+    who = f"{step.name}: " if beside_others else ""
+    say(f"  {who}{'ok' if status == 0 else 'FAILED'} after {seconds:.1f} s, log {_short(log_file)}")
     return Outcome(step, status, seconds, count, note)
 
 
@@ -122,17 +140,18 @@ def _short(word: str | Path) -> str:
     return str(word).replace(f"{ROOT}/", "")
 
 
-def _stream(step: Step, log_file: Path) -> tuple[int, str]:
+def _stream(step: Step, log_file: Path, beside_others: bool) -> tuple[int, str]:
     """Run the command, copy its output to us and to the log; give status and a remark."""
     began = last = time.monotonic()
-    env = tool_environment() | step.env
+    rest = b""
     with log_file.open("wb") as log, subprocess.Popen(
-        step.argv, cwd=step.cwd, env=env, stdin=subprocess.DEVNULL,
+        step.argv, cwd=step.cwd, env=tool_environment() | step.env, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, process_group=0,
     ) as child:
-        assert child.stdout is not None
-        pipe = child.stdout.fileno()
+        _running.add(child)
         try:
+            assert child.stdout is not None
+            pipe = child.stdout.fileno()
             while True:
                 ready = select.select([pipe], [], [], 1.0)[0]
                 now = time.monotonic()
@@ -140,8 +159,8 @@ def _stream(step: Step, log_file: Path) -> tuple[int, str]:
                     piece = os.read(pipe, 65536)
                     if not piece:
                         break
-                    os.write(1, piece)
                     log.write(piece)
+                    rest = _print(step.name, rest + piece) if beside_others else _copy(piece)
                     last = now
                 elif child.poll() is not None:
                     break  # a grandchild may hold the pipe open
@@ -151,10 +170,26 @@ def _stream(step: Step, log_file: Path) -> tuple[int, str]:
                 if now - began > step.limit:
                     _end(child)
                     return 124, f"took longer than {step.limit:.0f} s"
-            return child.wait(), ""
+            status = child.wait()
+            return status, "stopped" if _stopping.is_set() else ""
         except BaseException:
             _end(child)
             raise
+        finally:
+            _running.discard(child)
+
+
+def _copy(piece: bytes) -> bytes:
+    os.write(1, piece)
+    return b""
+
+
+def _print(name: str, text: bytes) -> bytes:
+    """Print the whole lines of a text behind a name; gives what is left of the last one."""
+    lines = text.split(b"\n")
+    for line in lines[:-1]:
+        os.write(1, f"{name} | ".encode() + line + b"\n")
+    return lines[-1]
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
