@@ -1,0 +1,212 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whole agents on two routers, real traffic, real kills: what clients see of each misfortune.
+
+Runs inside a kernel with IPVS: tests/lab/in-ipvs-kernel .venv/bin/python -m pytest tests/cluster
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.cluster import (
+    DEADTIME,
+    GATEWAY,
+    SERVERS,
+    VIRTUAL,
+    Cluster,
+    Router,
+    soon,
+)
+from tests.cluster.traffic import first_answer_after, summary
+
+MOST_GAP = 2.5
+"""Seconds that clients may be without an answer when a router dies (0.5 / 1.5 s)."""
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    made = Cluster(Path("/run/cluster-test"))
+    try:
+        made.up()
+        yield made
+    finally:
+        made.down()
+
+
+@pytest.fixture
+def cluster(built: Cluster, request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """The cluster with both agents started, r1 active."""
+    built.write()
+    try:
+        built.start()
+        yield built
+    finally:
+        built.stop()
+        for router in built.routers.values():
+            print(f"--- log of {router.name}\n{router.log()}")
+            (router.folder / "log").write_text("", encoding="utf-8")
+
+
+@pytest.fixture
+def r1(cluster: Cluster) -> Router:
+    return cluster.routers["r1"]
+
+
+@pytest.fixture
+def r2(cluster: Cluster) -> Router:
+    return cluster.routers["r2"]
+
+
+def test_requests_reach_both_servers(cluster: Cluster, r1: Router, r2: Router) -> None:
+    with cluster.traffic() as requests:
+        time.sleep(2)
+    figures = summary(requests)
+    assert figures.failed == 0, figures
+    assert set(figures.servers) == set(SERVERS)
+    assert min(figures.servers.values()) > figures.requests * 0.4
+    assert r2.holds() == set()
+    assert r1.table().splitlines()[3:] != []
+    services = [line.split()[:3] for line in r1.table().splitlines() if line.startswith("TCP")]
+    assert services == [
+        line.split()[:3] for line in r2.table().splitlines() if line.startswith("TCP")
+    ]
+    shown = r1.shown()
+    assert "ACTIVE" in shown
+    assert "web (tcp 203.0.113.10:80)" in shown
+
+
+@pytest.mark.parametrize("child", ["lvsd", "heart"])
+def test_a_killed_process_costs_nothing(
+    cluster: Cluster, r1: Router, r2: Router, child: str
+) -> None:
+    with cluster.watched_table("r1") as table, cluster.traffic() as requests:
+        for number in range(1, 4):
+            soon(lambda: r1.status()["pulse"]["understudy"], "the heart has an understudy")
+            os.kill(r1.pid(child), signal.SIGKILL)
+            soon(lambda n=number: r1.restarts(child) == n, f"{child} is back")  # type: ignore[misc]
+            time.sleep(DEADTIME)
+    figures = summary(requests)
+    assert figures.failed == 0, figures
+    assert figures.longest_gap < DEADTIME, figures
+    assert table["looks"] > 50
+    assert (table["services"], table["servers"]) == (1, 2), "the table was never smaller"
+    assert r1.state() == "active"
+    assert r1.holds() == {VIRTUAL, GATEWAY}
+    assert r2.state() == "standby"
+    assert r1.status()["pulse"]["resigned"] == 0
+    assert not [text for text in r2.events() if "takes the virtual addresses" in text]
+
+
+def test_a_power_cut_is_a_short_gap(cluster: Cluster, r1: Router, r2: Router) -> None:
+    with cluster.traffic() as requests:
+        r1.power_off()
+        moment = time.time()
+        soon(lambda: r2.holds() == {VIRTUAL, GATEWAY}, "r2 holds the addresses")
+        time.sleep(3.5)
+    answered = first_answer_after(requests, moment)
+    figures = summary(requests)
+    print(f"first answer {answered} s after the cut; {figures}")
+    assert answered is not None
+    assert answered < MOST_GAP
+    assert figures.longest_gap < MOST_GAP
+    late = summary(requests, after=moment + MOST_GAP)
+    assert late.failed == 0, late
+    assert r2.state() == "active"
+    assert "DOWN" in r2.shown()
+
+
+def test_a_stopped_service_hands_over_without_a_failed_request(
+    cluster: Cluster, r1: Router, r2: Router
+) -> None:
+    with cluster.traffic() as requests:
+        moment = time.time()
+        assert r1.stop() == 0
+        assert r1.holds() == set()
+        soon(lambda: r2.state() == "active", "r2 is active")
+        time.sleep(2)
+        r1.start()
+        soon(lambda: r1.state() in {"standby", "active"}, "r1 is back")
+        time.sleep(3)
+    figures = summary(requests)
+    print(f"first answer {first_answer_after(requests, moment)} s after the stop; {figures}")
+    assert figures.failed == 0, figures
+    assert figures.longest_gap < DEADTIME, "the partner did not wait for the dead time"
+    holders = [router.name for router in (r1, r2) if router.holds()]
+    assert len(holders) == 1
+
+
+@pytest.mark.parametrize("how", [signal.SIGSTOP, signal.SIGKILL])
+def test_a_heart_that_stays_silent_is_resigned_for(
+    cluster: Cluster, r1: Router, r2: Router, how: signal.Signals
+) -> None:
+    with cluster.traffic() as requests:
+        soon(lambda: r1.status()["pulse"]["understudy"], "the heart has an understudy")
+        moment = time.time()
+        if how is signal.SIGSTOP:
+            os.kill(r1.pid("heart"), how)
+        else:
+            # It keeps dying: every new one is killed as soon as it is seen.
+            while time.time() < moment + 4 and not r2.holds():
+                pid = (r1.status()["pulse"]["pids"])["heart"]
+                if pid:
+                    os.kill(pid, how)
+        soon(lambda: r2.holds() == {VIRTUAL, GATEWAY}, "r2 holds the addresses")
+        time.sleep(3)
+    print(f"first answer after {first_answer_after(requests, moment)} s; {summary(requests)}")
+    assert r1.status()["pulse"]["resigned"] >= 1
+    assert r1.holds() == set()
+    assert summary(requests).longest_gap < DEADTIME
+    assert summary(requests, after=moment + 4).failed == 0
+
+
+def test_a_dead_server_leaves_the_table_and_comes_back(cluster: Cluster, r1: Router) -> None:
+    try:
+        cluster.stop_server("rs1")
+        soon(lambda: SERVERS["rs1"] not in r1.table(), "rs1 has left the table")
+        with cluster.traffic() as requests:
+            time.sleep(2)
+        figures = summary(requests)
+        assert figures.failed == 0, figures
+        assert set(figures.servers) == {"rs2"}
+        assert "rs1" in r1.shown()
+        assert "DOWN" in r1.shown()
+    finally:
+        cluster.start_server("rs1")
+    soon(lambda: SERVERS["rs1"] in r1.table(), "rs1 is back in the table")
+
+
+def test_a_reload_changes_only_what_changed(cluster: Cluster, r1: Router) -> None:
+    with cluster.watched_table("r1") as table, cluster.traffic() as requests:
+        text = r1.config.read_text(encoding="utf-8")
+        r1.config.write_text(text.replace("weight = 1", "weight = 5", 1), encoding="utf-8")
+        assert r1.process is not None
+        r1.process.send_signal(signal.SIGHUP)
+        soon(lambda: " 5 " in r1.table(), "the new weight is in the table")
+        r1.config.write_text("keepalife = 1\n" + text, encoding="utf-8")
+        r1.process.send_signal(signal.SIGHUP)
+        soon(lambda: any("keepalife" in text for text in r1.events()), "the mistake was told")
+        assert " 5 " in r1.table()
+    assert summary(requests).failed == 0
+    assert (table["services"], table["servers"]) == (1, 2)
+    assert r1.state() == "active"
+
+
+def test_a_wrong_key_is_said(built: Cluster) -> None:
+    built.write(wrong_key=True)
+    r1, r2 = built.routers["r1"], built.routers["r2"]
+    try:
+        r1.start()
+        r2.start()
+        for router in (r1, r2):
+            soon(lambda r=router: "key" in r.shown(), f"{router.name} tells of the key")  # type: ignore[misc]
+            said = [line for line in router.shown().splitlines() if "key" in line]
+            assert said[0].startswith("! ")
+    finally:
+        built.stop()
