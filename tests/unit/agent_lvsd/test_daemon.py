@@ -351,12 +351,16 @@ class Child:
     def __init__(self, lab: Lab) -> None:
         self.process = warm.spawn("lvsd", lambda s: daemon_module.run(s, lab.path, lab.folder))
         self.messages: list[dict[str, Any]] = []
+        self.unread: list[dict[str, Any]] = []
 
     def hear(self, part: str, limit: float = 10.0) -> dict[str, Any]:
         """Wait for a message that has this key."""
         deadline = time.monotonic() + limit
         while time.monotonic() < deadline:
-            for message in self.process.link.receive():
+            # Several messages may come at once; those behind the one wanted are for the next call.
+            self.unread += self.process.link.receive()
+            while self.unread:
+                message = self.unread.pop(0)
                 self.messages.append(message)
                 if part in message:
                     return message
