@@ -88,7 +88,7 @@ def test_a_killed_process_costs_nothing(
 ) -> None:
     with cluster.watched_table("r1") as table, cluster.traffic() as requests:
         for number in range(1, 4):
-            soon(lambda: r1.status()["pulse"]["understudy"], "the heart has an understudy")
+            soon(lambda: r1.status()["pulse"]["understudies"], "the heart has an understudy")
             os.kill(r1.pid(child), signal.SIGKILL)
             soon(lambda n=number: r1.restarts(child) == n, f"{child} is back")  # type: ignore[misc]
             time.sleep(DEADTIME)
@@ -147,7 +147,7 @@ def test_a_heart_that_stays_silent_is_resigned_for(
     cluster: Cluster, r1: Router, r2: Router, how: signal.Signals
 ) -> None:
     with cluster.traffic() as requests:
-        soon(lambda: r1.status()["pulse"]["understudy"], "the heart has an understudy")
+        soon(lambda: r1.status()["pulse"]["understudies"], "the heart has an understudy")
         moment = time.time()
         if how is signal.SIGSTOP:
             os.kill(r1.pid("heart"), how)

@@ -183,26 +183,31 @@ def children_of(pid: int) -> dict[int, str]:
 def test_the_understudy_steps_in_for_a_heart_that_died(pulse: Pulse) -> None:
     pulse.up()
     assert pulse.process is not None
-    soon(lambda: pulse.pulse_of()["understudy"])
+    soon(lambda: pulse.pulse_of()["understudies"])
     names = children_of(pulse.process.pid)
-    assert sorted(names.values()) == ["heart", "lvsd", "understudy"]
-    understudy = next(pid for pid, name in names.items() if name == "understudy")
+    assert sorted(names.values()) == ["heart", "heart-next", "lvsd", "resign-next"]
+    understudy = next(pid for pid, name in names.items() if name == "heart-next")
 
     os.kill(pulse.pulse_of()["pids"]["heart"], signal.SIGKILL)
     soon(lambda: pulse.pulse_of()["restarts"]["heart"] == 1)
     assert pulse.pulse_of()["pids"]["heart"] == understudy
-    soon(lambda: pulse.pulse_of()["understudy"])
-    assert sorted(children_of(pulse.process.pid).values()) == ["heart", "lvsd", "understudy"]
+    soon(lambda: pulse.pulse_of()["understudies"])
+    assert sorted(children_of(pulse.process.pid).values()) == [
+        "heart",
+        "heart-next",
+        "lvsd",
+        "resign-next",
+    ]
 
 
 def test_a_dead_understudy_is_replaced_and_does_no_harm(pulse: Pulse) -> None:
     pulse.up()
     assert pulse.process is not None
-    soon(lambda: pulse.pulse_of()["understudy"])
-    dead = next(p for p, n in children_of(pulse.process.pid).items() if n == "understudy")
+    soon(lambda: pulse.pulse_of()["understudies"])
+    dead = next(p for p, n in children_of(pulse.process.pid).items() if n == "heart-next")
     os.kill(dead, signal.SIGKILL)
     soon(lambda: dead not in children_of(pulse.process.pid))  # type: ignore[union-attr]
-    soon(lambda: pulse.pulse_of()["understudy"])
+    soon(lambda: pulse.pulse_of()["understudies"])
     assert pulse.pulse_of()["restarts"] == {"heart": 0, "lvsd": 0}
 
 

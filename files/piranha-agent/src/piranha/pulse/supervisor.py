@@ -30,7 +30,7 @@ from piranha.pulse import settings, supervision, warm
 from piranha.pulse.journal import Log, Notify, say
 from piranha.pulse.names import CONFIG_IN_FORCE, LOCK, SOCKET
 from piranha.pulse.supervision import Do, Policy
-from piranha.pulse.ward import LIVE, RESIGN, ChildRun, Understudy, Ward
+from piranha.pulse.ward import ChildRun, Understudy, Ward, run_child
 
 HEART, LVSD = "heart", "lvsd"
 
@@ -96,7 +96,13 @@ class Supervisor:
         self._reloading = asyncio.Lock()
         self._begin = time.monotonic()
         self._resigned = 0
+        rehearse = functools.partial(jobs.rehearse, self._in_force)
+        live = functools.partial(run_child, jobs.heart, self._in_force, run_dir)
         self._resign_work = functools.partial(jobs.resign, self._in_force, run_dir)
+        self._resigning = functools.partial(warm.in_link, self._resign_work)
+        # Two, since the one that resigns must be there when hearts die faster than they rehearse.
+        self._next_heart = Understudy(HEART, rehearse, live)
+        self._next_resign = Understudy("resign", rehearse, self._resigning)
         self._tasks: set[asyncio.Task[None]] = set()
         self.server = ControlServer(
             run_dir / SOCKET,
@@ -118,7 +124,7 @@ class Supervisor:
         for name, run in ((HEART, self._jobs.heart), (LVSD, self._jobs.lvsd)):
             policy = self._policy(name, first)
             self._wards[name] = Ward(policy, run, self._in_force, self._run_dir, self)
-        self._wards[HEART].understudy = self._understudy(self._wards[HEART])
+        self._wards[HEART].understudy = self._next_heart
         self.tell("info", f"pulse {__version__} started with {self._config_path}")
         self._look()
         loop.call_later(READY_LIMIT, self._now_ready)
@@ -138,7 +144,7 @@ class Supervisor:
     def _look(self) -> None:
         """See who ended, decide, act, and set the clock for the next look."""
         loop = asyncio.get_running_loop()
-        self._care_for_understudy()
+        self._care_for_understudies()
         for ward in self._wards.values():
             ward.hear()  # what was said before now counts before anybody is given up
             status = ward.bury()
@@ -173,22 +179,14 @@ class Supervisor:
         if Do.START in actions:
             ward.start()
 
-    def _understudy(self, heart: Ward) -> Understudy:
-        rehearse = functools.partial(self._jobs.rehearse, self._in_force)
-        resign = functools.partial(warm.in_link, self._resign_work)
-        parts = {LIVE: (HEART, heart.entry), RESIGN: ("resign", resign)}
-        return Understudy("understudy", rehearse, parts)
-
-    def _care_for_understudy(self) -> None:
-        """Have one ready, but not while the heart itself is just beginning."""
-        heart = self._wards[HEART]
-        if heart.understudy is None:
-            return
-        heart.understudy.look()
-        now = asyncio.get_running_loop().time()
-        settled = heart.child.heard is not None and now - heart.child.started > SETTLED
-        if settled and heart.process is not None and not self._stopping:
-            heart.understudy.prepare()
+    def _care_for_understudies(self) -> None:
+        """Have both ready, but not while the heart itself is just beginning."""
+        heart = self._wards[HEART].child
+        for understudy in (self._next_heart, self._next_resign):
+            understudy.look()
+            settled = asyncio.get_running_loop().time() - heart.started > SETTLED
+            if heart.running and heart.heard is not None and settled and not self._stopping:
+                understudy.prepare()
 
     def child_event(self, name: str, raw: object) -> None:
         """Log and stream what a child has to tell."""
@@ -203,12 +201,8 @@ class Supervisor:
         """Release this router's addresses and say goodbye, in the heart's place."""
         self._resigned += 1
         self.tell("crit", f"this router resigns: {why}")
-        understudy = self._wards[HEART].understudy
-        process = understudy.step_in(RESIGN) if understudy is not None else None
         try:
-            if process is None:
-                resign = functools.partial(warm.in_link, self._resign_work)
-                process = warm.spawn("resign", resign, urgent=True)
+            process = self._next_resign.step_in() or warm.spawn("resign", self._resigning, True)
             problem = warm.outcome(process, RESIGN_LIMIT)
         except OSError:
             # No process can be made: better to risk pulse than to keep addresses without a heart.
@@ -271,11 +265,10 @@ class Supervisor:
         self._stopping = True
         self._notify.send(STOPPING=1)
         self.tell("info", "pulse is stopping")
-        understudy = self._wards[HEART].understudy
-        if understudy is not None and self._wards[HEART].process is not None:
-            understudy.dismiss()
+        self._next_heart.dismiss()
         if not await self._stop_child(HEART):
             self._resign("its heart did not stop properly")
+        self._next_resign.dismiss()
         await self._stop_child(LVSD)
         self.tell("info", "pulse has stopped")
         self._ended.set()
@@ -321,7 +314,7 @@ class Supervisor:
 
     async def _status(self, request: Request) -> dict[str, Any]:
         now = asyncio.get_running_loop().time()
-        wards, heart = self._wards.items(), self._wards[HEART]
+        wards = self._wards.items()
         return {
             "host": socket.gethostname(),
             "version": __version__,
@@ -336,7 +329,7 @@ class Supervisor:
                 "restarts": {name: ward.restarts for name, ward in wards},
                 "running": {name: ward.process is not None for name, ward in wards},
                 "pids": {name: ward.process and ward.process.pid for name, ward in wards},
-                "understudy": bool(heart.understudy and heart.understudy.ready),
+                "understudies": self._next_heart.ready and self._next_resign.ready,
                 "resigned": self._resigned,
                 "stopping": self._stopping,
             },

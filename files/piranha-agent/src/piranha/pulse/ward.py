@@ -11,15 +11,13 @@ import asyncio
 import contextlib
 import functools
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
 from piranha.control.link import Link
 from piranha.pulse import supervision, warm
 from piranha.pulse.supervision import Policy
-
-LIVE, RESIGN = b"l", b"r"
 
 ChildRun = Callable[[socket.socket, Path, Path], int | None]
 
@@ -38,15 +36,13 @@ class Owner(Protocol):
 
 
 class Understudy:
-    """A process that has rehearsed a child's start and waits to step in for it, or to resign.
+    """A process that has rehearsed and waits for its cue.
 
-    rehearse: what it does first, given its link. parts: what it can be told to do, LIVE or RESIGN.
+    rehearse: what it does first, given its link. entry: what it does when told.
     """
 
-    def __init__(
-        self, name: str, rehearse: Callable[[Link], object], parts: Mapping[bytes, warm.Part]
-    ) -> None:
-        self._name, self._rehearse, self._parts = name, rehearse, parts
+    def __init__(self, name: str, rehearse: Callable[[Link], object], entry: warm.Entry) -> None:
+        self._name, self._rehearse, self._entry = name, rehearse, entry
         self._process: warm.Process | None = None
         self.ready = False
 
@@ -54,7 +50,7 @@ class Understudy:
         """Have one, if there is none; where none can be made, the next attempt may do better."""
         if self._process is None:
             with contextlib.suppress(OSError):
-                self._process = warm.understudy(self._name, self._rehearse, self._parts)
+                self._process = warm.understudy(self._name, self._rehearse, self._entry)
 
     def look(self) -> None:
         """See whether it is ready, or has gone."""
@@ -65,10 +61,10 @@ class Understudy:
             self._process.link.close()
             self._process, self.ready = None, False
 
-    def step_in(self, part: bytes) -> warm.Process | None:
-        """Give its process, which has begun with its part; None if there is none that is ready."""
+    def step_in(self) -> warm.Process | None:
+        """Give its process, which has begun to act; None if there is none that is ready."""
         self.look()
-        if not self.ready or self._process is None or not self._process.act(part):
+        if not self.ready or self._process is None or not self._process.act():
             self.dismiss()
             return None
         process, self._process, self.ready = self._process, None, False
@@ -99,7 +95,7 @@ class Ward:
         self.last_status: int | None = None
         self.understudy: Understudy | None = None
         """Who steps in when its process ends; the supervisor gives it one where that matters."""
-        self.entry = functools.partial(_run_child, run, config, run_dir)
+        self._entry = functools.partial(run_child, run, config, run_dir)
         self._owner = owner
         self._asked: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._next_id = 0
@@ -132,10 +128,10 @@ class Ward:
             self._owner.tell("notice", f"{self.name} was started again ({times} so far)")
 
     def _step_in(self) -> warm.Process | None:
-        return self.understudy.step_in(LIVE) if self.understudy is not None else None
+        return self.understudy.step_in() if self.understudy is not None else None
 
     def _spawn(self) -> warm.Process:
-        return warm.spawn(self.name, self.entry, urgent=self.policy.resigns)
+        return warm.spawn(self.name, self._entry, urgent=self.policy.resigns)
 
     def hear(self) -> None:
         """Take in all that it has said; never blocks."""
@@ -222,5 +218,6 @@ class Ward:
         return asyncio.get_running_loop().time()
 
 
-def _run_child(run: ChildRun, config: Path, run_dir: Path, sock: socket.socket) -> int | None:
+def run_child(run: ChildRun, config: Path, run_dir: Path, sock: socket.socket) -> int | None:
+    """Run a child's code; its link comes last, so that the rest can be bound beforehand."""
     return run(sock, config, run_dir)

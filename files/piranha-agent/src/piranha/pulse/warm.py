@@ -17,7 +17,7 @@ import select
 import signal
 import socket
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -38,8 +38,10 @@ STANDARD = 3
 PRIORITY = 5
 """Real-time priority of pulse: above ordinary programs, below the heart."""
 
+CUE = b"!"
+"""What an understudy waits for."""
+
 Entry = Callable[[socket.socket], int | None]
-Part = tuple[str, Entry]
 
 
 @dataclass
@@ -53,10 +55,10 @@ class Process:
         """Give the exit status (negative: the signal that ended it) once it has ended, or None."""
         return _reap(self.pid)
 
-    def act(self, part: bytes) -> bool:
-        """Tell an understudy to step in, and in which part; False if it cannot be told."""
+    def act(self) -> bool:
+        """Tell an understudy to step in; False if it cannot be told."""
         try:
-            return os.write(self.link.fileno(), part) == 1
+            return os.write(self.link.fileno(), CUE) == len(CUE)
         except OSError:
             return False
 
@@ -94,29 +96,25 @@ def spawn(name: str, entry: Entry, urgent: bool = False) -> Process:
     return Process(pid, Link(ours))
 
 
-def understudy(
-    name: str, rehearse: Callable[[Link], object], parts: Mapping[bytes, Part]
-) -> Process:
+def understudy(name: str, rehearse: Callable[[Link], object], entry: Entry) -> Process:
     """Fork a child that rehearses, says {"ready": true} and waits for `Process.act`.
 
-    Then it takes the name and runs the entry that `parts` has for the byte it was told, with
-    pulse's priority. It ends by itself when pulse closes the link. OSError where no process can
-    be made.
+    Then it takes the name and runs `entry` with pulse's priority. It ends by itself when pulse
+    closes the link. OSError where no process can be made.
     """
 
-    def entry(sock: socket.socket) -> int | None:
+    def wait(sock: socket.socket) -> int | None:
         link = Link(sock)
         rehearse(link)
         link.send({"ready": True})
         sock.setblocking(True)
-        if not (part := sock.recv(1)):
+        if not sock.recv(len(CUE)):
             return 0
         raise_priority()
-        new_name, act = parts[part]
-        _set_name(new_name)
-        return act(sock)
+        _set_name(name)
+        return entry(sock)
 
-    return spawn(name, entry)
+    return spawn(f"{name}-next", wait)
 
 
 def in_link(work: Callable[[], object], sock: socket.socket) -> int:
