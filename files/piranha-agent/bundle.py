@@ -7,7 +7,8 @@ piranha/core/), and the pinned dependencies; nothing is compiled, and nothing is
 target. The same input gives the same bytes: entries are sorted, and times, owners and modes fixed.
 Beside it stands a card, piranha-agent.json, with the digest that names the folder on a target.
 
-Needs Python 3.11 with pip, and the package registry once (build/wheels keeps the wheels).
+Needs Python 3.11; where requirements.txt names a dependency, pip and the package registry too
+(once: build/wheels keeps the wheels).
 """
 
 from __future__ import annotations
@@ -33,11 +34,6 @@ NAME = "piranha-agent"
 
 LIBRARIES = ("lvs_cf", "ipvs")
 """Copied from plugins/module_utils to piranha/core."""
-
-UNUSED = {
-    "pyroute2": ("decoder", "dhcp", "ext", "fixtures", "nftables", "wirouting"),
-}
-"""Parts of dependencies that nothing of ours imports, not even indirectly."""
 
 DIGITS = 16
 """Hexadecimal digits of the digest: enough to tell versions apart, short enough for a path."""
@@ -113,13 +109,10 @@ def sources(folder: Path, below: str) -> Iterator[tuple[str, bytes]]:
 
 
 def unpacked(wheel: Path) -> Iterator[tuple[str, bytes]]:
-    """Give what we need of a wheel: its modules and its licence."""
+    """Give the files of a wheel: its modules and its licence."""
     with zipfile.ZipFile(wheel) as archive:
         for name in sorted(archive.namelist()):
-            top, _unused, rest = name.partition("/")
-            unused = rest.split("/")[0] in UNUSED.get(top, ())
-            # RECORD would list what is left out here.
-            if not name.endswith(("/", "/RECORD")) and not unused:
+            if not name.endswith("/"):
                 yield name, archive.read(name)
 
 
