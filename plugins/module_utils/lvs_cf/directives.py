@@ -70,6 +70,20 @@ def _switch(where: str, name: str, default: int, doc: str, *, unused: bool = Fal
     return Directive(where, name, SWITCH, default, doc, low=0, high=1, unused=unused)
 
 
+def _number(
+    where: str, name: str, default: int | None, reach: tuple[int, int], doc: str
+) -> Directive:
+    return Directive(where, name, NUMBER, default, doc, low=reach[0], high=reach[1])
+
+
+def _command(where: str, name: str, doc: str) -> Directive:
+    return Directive(where, name, QUOTED, None, doc)
+
+
+def _unused(where: str, name: str, kind: str, default: str | None, doc: str) -> Directive:
+    return Directive(where, name, kind, default, doc, unused=True)
+
+
 def _port(where: str, name: str, default: int | None, low: int, doc: str) -> Directive:
     return Directive(where, name, PORT, default, doc, low=low, high=65535)
 
@@ -115,13 +129,12 @@ _GLOBALS = (
         None,
         "The primary's address on the second heartbeat path; the public address if unset.",
     ),
-    Directive(
+    _unused(
         GLOBAL,
         "primary_shared",
         TEXT,
         None,
         "Shared SCSI device as the primary names it; read and not used.",
-        unused=True,
     ),
     Directive(
         GLOBAL, "backup", HOST, None, "Public address of the backup router; 0.0.0.0 means none."
@@ -136,13 +149,12 @@ _GLOBALS = (
         None,
         "The backup's address on the second heartbeat path; counts only with primary_private.",
     ),
-    Directive(
+    _unused(
         GLOBAL,
         "backup_shared",
         TEXT,
         None,
         "Shared SCSI device as the backup names it; read and not used.",
-        unused=True,
     ),
     _switch(GLOBAL, "heartbeat", 0, "Read and not used; backup_active decides.", unused=True),
     _port(
@@ -206,53 +218,34 @@ _GLOBALS = (
         choices=("nothing", "preempt"),
         unused=True,
     ),
-    Directive(GLOBAL, "debug_level", TEXT, "NONE", "Read and not used.", unused=True),
-    Directive(
+    _unused(GLOBAL, "debug_level", TEXT, "NONE", "Read and not used."),
+    _unused(
         GLOBAL,
         "ipvsadm",
         TEXT,
         "/sbin/ipvsadm",
         "Path of ipvsadm; read and not used, the table is written through netlink.",
-        unused=True,
     ),
     _switch(GLOBAL, "sync", 0, "Read and not used.", unused=True),
-    Directive(
+    _number(
         GLOBAL,
         "monitor_links",
-        NUMBER,
         0,
+        (0, _MARK_HIGH),
         "1 watches the carrier of the interfaces that hold this router's addresses.",
-        low=0,
-        high=_MARK_HIGH,
     ),
     _switch(GLOBAL, "syncdaemon", 0, "Run the kernel's connection synchronisation daemon."),
     Directive(
         GLOBAL, "syncd_iface", TEXT, "eth0", "Multicast interface of the synchronisation daemon."
     ),
-    Directive(
-        GLOBAL,
-        "syncd_id",
-        NUMBER,
-        0,
-        "Group number of the synchronisation daemon.",
-        low=0,
-        high=255,
-    ),
+    _number(GLOBAL, "syncd_id", 0, (0, 255), "Group number of the synchronisation daemon."),
     _kernel_timeout("tcp_timeout", "Kernel timeout of idle TCP connections; 0 leaves it as it is."),
     _kernel_timeout(
         "tcpfin_timeout", "Kernel timeout of TCP connections after FIN; 0 leaves it as it is."
     ),
     _kernel_timeout("udp_timeout", "Kernel timeout of UDP exchanges; 0 leaves it as it is."),
-    Directive(
-        GLOBAL, "active_cmd", QUOTED, None, "Command run when this router becomes active; no shell."
-    ),
-    Directive(
-        GLOBAL,
-        "inactive_cmd",
-        QUOTED,
-        None,
-        "Command run when this router becomes standby; no shell.",
-    ),
+    _command(GLOBAL, "active_cmd", "Command run when this router becomes active; no shell."),
+    _command(GLOBAL, "inactive_cmd", "Command run when this router becomes standby; no shell."),
     _switch(
         GLOBAL,
         "hard_shutdown",
@@ -271,14 +264,12 @@ _VIRTUALS = (
     Directive(
         VIRTUAL, "sorry_server", IP, None, "Real server of last resort, used when no other is up."
     ),
-    Directive(
+    _number(
         VIRTUAL,
         "fwmark",
-        NUMBER,
         0,
+        (0, _MARK_HIGH),
         "Firewall mark that makes the service instead of address and port; 0 is none.",
-        low=0,
-        high=_MARK_HIGH,
     ),
     Directive(
         VIRTUAL,
@@ -330,13 +321,12 @@ _VIRTUALS = (
         "Netmask that groups clients for persistence; unset, each client is its own.",
         lenient=True,
     ),
-    Directive(
+    _unused(
         VIRTUAL,
         "client_monitor",
         TEXT,
         "/usr/sbin/nanny",
         "Program that checked real servers; read and not used.",
-        unused=True,
     ),
     Directive(
         VIRTUAL,
@@ -346,16 +336,18 @@ _VIRTUALS = (
         "Text sent after connecting; knows the escapes \\r \\n \\t \\' \\\" \\\\.",
     ),
     Directive(VIRTUAL, "expect", ESCAPED, None, "Text the answer must begin with; * is anything."),
-    Directive(
+    _command(
         VIRTUAL,
         "send_program",
-        QUOTED,
-        None,
         "Program that checks instead of send; %h and %p become address and port.",
     ),
     _switch(VIRTUAL, "use_regex", 0, "Read expect as a regular expression."),
     _seconds(
-        VIRTUAL, "timeout", 10, 0.01, "Time between two checks, and time limit of each step of one."
+        VIRTUAL,
+        "timeout",
+        10,
+        0.01,
+        "Time between two checks; a whole check must end within it (originally each step of one).",
     ),
     Directive(
         VIRTUAL,
@@ -395,35 +387,21 @@ _VIRTUALS = (
         "How to ask a real server for its load: none, rup, ruptime, uptime or a command.",
     ),
     _switch(VIRTUAL, "quiesce_server", 0, "Give a failed server weight 0 instead of removing it."),
-    Directive(
-        VIRTUAL,
-        "start_cmd",
-        QUOTED,
-        None,
-        "Failover only: command that starts the service; no shell.",
-    ),
-    Directive(
-        VIRTUAL,
-        "stop_cmd",
-        QUOTED,
-        None,
-        "Failover only: command that stops the service; no shell.",
-    ),
-    Directive(VIRTUAL, "master", HOST, None, "Read and not used.", unused=True),
-    Directive(VIRTUAL, "dirs", LIST, None, "Read and not used.", unused=True),
+    _command(VIRTUAL, "start_cmd", "Failover only: command that starts the service; no shell."),
+    _command(VIRTUAL, "stop_cmd", "Failover only: command that stops the service; no shell."),
+    _unused(VIRTUAL, "master", HOST, None, "Read and not used."),
+    _unused(VIRTUAL, "dirs", LIST, None, "Read and not used."),
 )
 
 _SERVERS = (
     Directive(SERVER, "address", HOST, None, "Address of the real server."),
     _switch(SERVER, "active", 0, "1 puts the server into service; 0 leaves it out."),
-    Directive(
+    _number(
         SERVER,
         "weight",
-        NUMBER,
         1,
+        (0, 65535),
         "Share of the load, relative to the others; 0 is no new connections.",
-        low=0,
-        high=65535,
     ),
     _port(SERVER, "port", None, 0, "Port on the real server; the virtual server's if unset."),
 )

@@ -135,6 +135,9 @@ class Document:
         """The whole text; unchanged since parse() except where it was edited."""
         parts = [self.mark]
         for line in self.root.lines():
+            if line.end == "\n" and not line.raw and parts[-1] == "\r":
+                # Two lines that an edit brought together; their ends would read as one \r\n.
+                parts.append("\n")
             parts.append(line.raw)
             parts.append(line.end)
         return "".join(parts)

@@ -13,6 +13,8 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Callable
+from decimal import Decimal
+from ipaddress import IPv6Address
 from typing import NamedTuple, Union
 
 from . import directives as d
@@ -67,6 +69,8 @@ _IPV4_PARTS = re.compile(r"(?:0[xX][0-9a-fA-F]+|[0-9]+)(?:\.(?:0[xX][0-9a-fA-F]+
 _HOST_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?")
 _DEVICE = re.compile(r"[^ \t/\"'#{}\[\]\x00-\x1f]{1,32}")
 _PREFIX = re.compile(r"/?([0-9]{1,3})")
+# Digits of a millisecond that count; behind them a float of up to a year is not exact.
+_FLOAT_NOISE = 5
 _LONGEST_NUMBER = 20  # characters; more is out of every range and slow to convert
 _ESCAPES = {"\\": "\\", "r": "\r", "n": "\n", "t": "\t", "'": "'", '"': '"'}
 _ESCAPE = re.compile(r"\\(.)")
@@ -215,7 +219,9 @@ def _read_seconds(row: Directive, args: tuple[str, ...]) -> Read:
     if not match or len(text) > _LONGEST_NUMBER:
         message = f"`{row.name}` takes a time, not `{text}`"
         raise BadValue("E203", message, "write seconds (6 or 0.5), or a unit: 500ms, 6s, 2m")
-    milliseconds = round(float(match.group(1)) * _UNIT_MILLISECONDS[match.group(2) or "s"], 6)
+    # Decimal, since 8587164.788 * 1000 is no whole float; rounded, since data may hold 0.1 + 0.2.
+    exact = Decimal(match.group(1)) * _UNIT_MILLISECONDS[match.group(2) or "s"]
+    milliseconds = round(exact, _FLOAT_NOISE)
     if milliseconds != int(milliseconds):
         message = f"`{row.name} = {text}` is finer than a millisecond"
         raise BadValue("E204", message, "round it to whole milliseconds")
@@ -255,7 +261,9 @@ def _read_choice(row: Directive, args: tuple[str, ...]) -> Read:
 def address_of(text: str) -> tuple[str, tuple[Note, ...]] | None:
     """The canonical form of an IPv4 or IPv6 address, or None if the text is none.
 
-    IPv4 short forms and octal parts are read as the C library does, with a note.
+    IPv6 is written as `ipaddress` does, which is how the kernel's table is shown as well. IPv4
+    short forms and octal parts are read as the C library does, with a note. An IPv4 address
+    mapped into IPv6 is returned too, but its form depends on Python's version.
     """
     match = _IPV4.fullmatch(text)
     if match and all(len(part) == 1 or part[0] != "0" for part in match.groups()):
@@ -265,7 +273,7 @@ def address_of(text: str) -> tuple[str, tuple[Note, ...]] | None:
             packed = socket.inet_pton(socket.AF_INET6, text)
         except (OSError, ValueError):  # ValueError for a NUL byte or what is no ASCII
             return None
-        return socket.inet_ntop(socket.AF_INET6, packed), ()
+        return str(IPv6Address(packed)), ()
     if _IPV4_PARTS.fullmatch(text):
         try:
             address = socket.inet_ntoa(socket.inet_aton(text))
@@ -278,6 +286,7 @@ def address_of(text: str) -> tuple[str, tuple[Note, ...]] | None:
 def _host(row: Directive, text: str, names: bool, index: int = 0) -> Read:
     found = address_of(text)
     if found:
+        _not_mapped(row, found[0], text, index)
         return Read(*found)
     if "/" in text and address_of(text.split("/", maxsplit=1)[0]):
         message = f"`{row.name}` takes an address without a prefix length, not `{text}`"
@@ -288,6 +297,16 @@ def _host(row: Directive, text: str, names: bool, index: int = 0) -> Read:
         example = "for example 192.0.2.1 or 2001:db8::1"
         raise BadValue("E203", f"`{row.name}` takes {kind}, not `{text}`", example, index)
     return Read(text)
+
+
+def _not_mapped(row: Directive, address: str, text: str, index: int) -> None:
+    """Refuse ::ffff:192.0.2.1: no packet carries it, and Python's versions spell it differently."""
+    ipv4 = IPv6Address(address).ipv4_mapped if is_ipv6(address) else None
+    if ipv4 is not None:
+        message = (
+            f"`{row.name}` takes an address that packets carry; `{text}` is {ipv4} in IPv6 form"
+        )
+        raise BadValue("E203", message, f"write {ipv4}", index)
 
 
 def _read_host(row: Directive, args: tuple[str, ...]) -> Read:

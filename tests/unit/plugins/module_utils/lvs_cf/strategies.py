@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-from socket import AF_INET6, inet_ntop
-
 from ansible_collections.piranha.lvs.plugins.module_utils.lvs_cf import directives as d
 from ansible_collections.piranha.lvs.plugins.module_utils.lvs_cf.config import (
     Config,
@@ -39,8 +37,8 @@ _ANY_TEXT = st.text(
 )
 texts = st.one_of(_ANY_TEXT, st.text("ab \t\"'\\#={}", max_size=8)).filter(_can_stand_in_a_line)
 names = texts.filter(bool)
-# As the kernel and the C library write them, mapped IPv4 addresses included.
-_IPV6 = st.ip_addresses(v=6).map(lambda address: inet_ntop(AF_INET6, address.packed))
+# An IPv4 address mapped into IPv6 is refused, so no configuration has one.
+_IPV6 = st.ip_addresses(v=6).filter(lambda address: address.ipv4_mapped is None).map(str)
 ipv4 = st.ip_addresses(v=4).map(str)
 addresses = st.one_of(ipv4, _IPV6)
 hosts = st.one_of(addresses, st.from_regex(r"[a-z][a-z0-9]{0,8}(\.[a-z]{2,5})?", fullmatch=True))

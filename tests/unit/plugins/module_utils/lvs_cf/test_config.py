@@ -160,6 +160,13 @@ def test_every_configuration_reads_back_from_its_data(config: Config) -> None:
     assert digest(built.config) == digest(config)
 
 
+def test_a_mapped_ipv4_address_is_refused_with_a_sentence() -> None:
+    data = to_data(load(QUIET).config)
+    data["virtual"][0]["address"] = "::ffff:0:0"  # type: ignore[index]
+    (found,) = [found for found in from_data(data).errors if found.code == "E203"]
+    assert found.format().endswith("`::ffff:0:0` is 0.0.0.0 in IPv6 form; write 0.0.0.0 [E203]")
+
+
 @given(documents)
 @example("virtual a\0 {\n}\n")
 @example("vitrual a { # b\n")

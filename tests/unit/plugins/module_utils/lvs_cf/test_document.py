@@ -193,6 +193,26 @@ def test_an_edit_behind_a_last_line_without_end_begins_a_new_line() -> None:
     assert document.text() == "primary = 192.0.2.1\r\nkeepalive = 1\r\ndeadtime = 3\r\n"
 
 
+@pytest.mark.parametrize("text", ["# x\rservice = lvs\n\n", "# x\r\r\n\nservice = lvs\n\n"])
+def test_an_edit_between_mixed_line_ends_loses_no_line(text: str) -> None:
+    """A new line that ends in \\r in front of an empty one that ends in \\n stays a line."""
+    document = parse(text)
+    document.set(document.root, "keepalive", "1")
+    again = [line.raw for line in parse(document.text()).root.lines()]
+    assert again == [line.raw for line in document.root.lines()]
+    assert again[-2:] == ["keepalive = 1", ""]
+
+
+def test_removing_and_adding_between_mixed_line_ends_loses_no_line() -> None:
+    removed = parse("# x\rkeepalive = 1\n\nservice = lvs\n")
+    assert removed.remove(removed.root, "keepalive")
+    assert [line.raw for line in parse(removed.text()).root.lines()] == ["# x", "", "service = lvs"]
+    added = parse("service = lvs\n# x\r")
+    added.add_block(added.root, "virtual", "a")
+    lines = ["service = lvs", "# x", "", "virtual a {", "}"]
+    assert [line.raw for line in parse(added.text()).root.lines()] == lines
+
+
 @pytest.mark.parametrize("value", ["", " ", "a\nb"])
 def test_a_value_that_cannot_stand_in_a_line_is_refused(value: str) -> None:
     document = parse(CLUSTER)
