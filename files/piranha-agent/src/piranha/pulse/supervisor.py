@@ -266,7 +266,9 @@ class Supervisor:
         self._notify.send(STOPPING=1)
         self.tell("info", "pulse is stopping")
         self._next_heart.dismiss()
-        if not await self._stop_child(HEART):
+        if self._wards[HEART].process is None:
+            self._resign("it stops, and no heart runs that could let go of its addresses")
+        elif not await self._stop_child(HEART):
             self._resign("its heart did not stop properly")
         self._next_resign.dismiss()
         await self._stop_child(LVSD)
