@@ -142,8 +142,10 @@ def _start(path: str, command: tuple[str, ...]) -> subprocess.Popen[bytes]:
 def _renounce() -> None:
     """Give up every right, and every signal disposition and mask taken over from the agent."""
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGCHLD):
-        signal.signal(number, signal.SIG_DFL)
+    # Ours, and what whoever started us had ignored (a shell's "&" ignores INT and QUIT).
+    for number in signal.valid_signals():
+        if signal.getsignal(number) not in (signal.SIG_DFL, None):
+            signal.signal(number, signal.SIG_DFL)
     # lvsd may be killed; nobody would be left to end a program that hangs.
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     _libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
