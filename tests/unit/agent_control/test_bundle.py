@@ -141,7 +141,7 @@ def test_the_requirements_are_what_the_sources_import(bundle: ModuleType) -> Non
             if isinstance(node, ast.Import):
                 imported |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.level == 0:
-                imported.add(str(node.module).split(".")[0])
+                imported.add(str(node.module).split(".", maxsplit=1)[0])
     assert "asyncio" in imported
     text = (ROOT / "files/piranha-agent/requirements.txt").read_text(encoding="utf-8")
     pinned_names = {pin.name for pin in bundle.pins(text)}
