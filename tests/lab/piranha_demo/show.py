@@ -24,8 +24,8 @@ class Shown:
 class Screen:
     """Writes lines, each with the minutes and seconds since the start."""
 
-    def __init__(self, out: TextIO = sys.stdout) -> None:
-        self._out = out
+    def __init__(self, out: TextIO | None = None) -> None:
+        self._out = out or sys.stdout
         self._start = time.monotonic()
         self._step = 0
 
