@@ -5,16 +5,10 @@
 from __future__ import annotations
 
 import io
-import sys
 import time
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parents[3]
-sys.path.insert(0, str(ROOT))
-sys.path.insert(0, str(ROOT / "tests/lab"))
-
 from piranha_demo import machines, main, programs, show, story
 
 

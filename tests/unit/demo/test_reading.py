@@ -5,13 +5,9 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[3] / "tests/lab"))
-
 from piranha_demo import reading, show
 from piranha_demo.fingerprint import differences, files
 
