@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -21,9 +22,18 @@ ROOT = Path(__file__).parents[3]
 HTTP = {"name": "http", "address": "203.0.113.100 eth1:1", "real_server_group": "web"}
 
 
-def play(folder: Path, role: str, variables: dict[str, Any]) -> str:
-    """Run a role with --check on two made-up names of this machine; give what it says."""
-    hosts = {name: {"ansible_connection": "local"} for name in ("lvs1", "lvs2")}
+LOCAL = {"ansible_connection": "local"}
+HOSTS = {"lvs1": LOCAL, "lvs2": LOCAL}
+
+
+def play(
+    folder: Path,
+    role: str,
+    variables: dict[str, Any],
+    hosts: dict[str, dict[str, Any]] = HOSTS,
+    pattern: str = "lvs1",
+) -> str:
+    """Run a role with --check on made-up names of this machine; give what it says."""
     inventory = {
         "piranha_routers": {"hosts": hosts},
         "all": {
@@ -36,7 +46,7 @@ def play(folder: Path, role: str, variables: dict[str, Any]) -> str:
         },
     }
     (folder / "inventory.yml").write_text(json.dumps(inventory), encoding="utf-8")
-    plays = [{"hosts": "lvs1", "gather_facts": False, "roles": [{"role": f"piranha.lvs.{role}"}]}]
+    plays = [{"hosts": pattern, "gather_facts": False, "roles": [{"role": f"piranha.lvs.{role}"}]}]
     (folder / "play.yml").write_text(json.dumps(plays), encoding="utf-8")
     done = subprocess.run(
         [
@@ -60,7 +70,7 @@ def play(folder: Path, role: str, variables: dict[str, Any]) -> str:
         timeout=120,
         check=False,
     )
-    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.returncode in {2, 4}, done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     return " ".join(done.stdout.split())
 
@@ -77,6 +87,11 @@ def play(folder: Path, role: str, variables: dict[str, Any]) -> str:
             "piranha_router",
             {"piranha_virtual_servers": [HTTP]},
             "piranha_virtual_servers[0].real_server_group: the inventory has no group 'web'",
+        ),
+        (
+            "piranha_router",
+            {"piranha_router_kernel_modules": [], "piranha_heartbeat_key": "secret-secret"},
+            "piranha_heartbeat_key must be 64 hexadecimal digits (256 random bits), and it is not.",
         ),
         (
             "piranha_router",
@@ -98,4 +113,23 @@ def play(folder: Path, role: str, variables: dict[str, Any]) -> str:
 def test_a_wrong_description_is_refused_in_a_sentence(
     tmp_path: Path, role: str, variables: dict[str, Any], sentence: str
 ) -> None:
-    assert sentence in play(tmp_path, role, variables)
+    said = play(tmp_path, role, variables)
+    assert sentence in said
+    assert "secret-secret" not in said
+
+
+def test_an_unreachable_router_is_named_and_its_partner_is_left_alone(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        closed = taken.getsockname()[1]
+    away = {"ansible_host": "127.0.0.1", "ansible_port": closed, "ansible_connection": "ssh"}
+    said = play(
+        tmp_path,
+        "piranha_router",
+        {"piranha_router_kernel_modules": []},
+        {"lvs1": LOCAL, "lvs2": away},
+        "piranha_routers",
+    )
+    assert "lvs2]: UNREACHABLE!" in said
+    assert "Connection refused" in said
+    assert "lvs2, which may have it, is not part of it" in said
+    assert "changed=0" in said
