@@ -23,20 +23,19 @@ HTTP = {"name": "http", "address": "203.0.113.100 eth1:1", "real_server_group": 
 
 
 LOCAL = {"ansible_connection": "local"}
-HOSTS = {"lvs1": LOCAL, "lvs2": LOCAL}
 
 
 def play(
     folder: Path,
     role: str,
     variables: dict[str, Any],
-    hosts: dict[str, dict[str, Any]] = HOSTS,
+    partner: dict[str, Any] | None = None,
     pattern: str = "lvs1",
     *flags: str,
 ) -> str:
     """Run a role with --check on made-up names of this machine; give what it says."""
     inventory = {
-        "piranha_routers": {"hosts": hosts},
+        "piranha_routers": {"hosts": {"lvs1": LOCAL, "lvs2": partner or LOCAL}},
         "all": {
             "vars": {
                 "ansible_python_interpreter": sys.executable,
@@ -115,7 +114,7 @@ def test_a_wrong_description_is_refused_in_a_sentence(
 
 def test_a_key_that_is_none_is_refused_and_never_shown(tmp_path: Path) -> None:
     given = {"piranha_router_kernel_modules": [], "piranha_heartbeat_key": "secret-secret"}
-    said = play(tmp_path, "piranha_router", given, HOSTS, "lvs1", "-vvv")
+    said = play(tmp_path, "piranha_router", given, None, "lvs1", "-vvv")
     sentence = "piranha_heartbeat_key must be 64 hexadecimal digits"
     assert sentence in said
     assert "secret-secret" not in said
@@ -129,7 +128,7 @@ def test_an_unreachable_router_is_named_and_its_partner_is_left_alone(tmp_path: 
         tmp_path,
         "piranha_router",
         {"piranha_router_kernel_modules": []},
-        {"lvs1": LOCAL, "lvs2": away},
+        away,
         "piranha_routers",
     )
     assert "lvs2]: UNREACHABLE!" in said
