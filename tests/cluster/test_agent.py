@@ -122,7 +122,7 @@ def test_a_power_cut_is_a_short_gap(cluster: Cluster, r1: Router, r2: Router) ->
     assert "DOWN" in r2.shown()
 
 
-def test_a_stopped_service_hands_over_without_a_failed_request(
+def test_a_stopped_service_hands_over_and_costs_at_most_the_open_connection(
     cluster: Cluster, r1: Router, r2: Router
 ) -> None:
     with cluster.traffic() as requests:
