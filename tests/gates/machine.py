@@ -144,8 +144,10 @@ def ensure_packages(names: list[str], reason: str) -> None:
             "as root, then this again"
         )
     env = dict(os.environ, DEBIAN_FRONTEND="noninteractive", PATH=SYSTEM_PATH, LC_ALL="C.UTF-8")
-    install = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *missing]
-    if run_shown(["apt-get", "update", "-q"], env=env) != 0:
+    # Another installation may be running (a daily upgrade, a second checkout): wait for it.
+    apt = ["apt-get", "-o", "DPkg::Lock::Timeout=300", "-q"]
+    install = [*apt, "install", "-y", "--no-install-recommends", *missing]
+    if run_shown([*apt, "update"], env=env) != 0:
         say("  (apt-get update failed; trying with the lists there are)")
     if run_shown(install, env=env) != 0:
         raise Trouble("apt-get could not install the packages; its own message is just above")
