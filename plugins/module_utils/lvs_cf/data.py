@@ -91,9 +91,16 @@ class Path:
 
 def from_data(data: Mapping[str, object]) -> Built:
     """Make a configuration of data. Never fails; what is wrong stands in the findings."""
+    config, findings = read_data(data)
+    return Built(config, findings + check(config))
+
+
+def read_data(data: Mapping[str, object]) -> Built:
+    """Make a configuration of data that may be a part of one: each value is read, the whole is
+    not checked.
+    """
     builder = _Builder()
-    config = builder.run(data)
-    return Built(config, builder.findings + check(config))
+    return Built(builder.run(data), builder.findings)
 
 
 def to_data(config: Config) -> Data:
