@@ -9,7 +9,7 @@ import subprocess
 import sys
 from typing import Any
 
-from ansible_collections.piranha.lvs.plugins.module_utils.ipvs.model import HOST_MASK
+from ansible_collections.piranha.lvs.plugins.module_utils.ipvs.normal import HOST_MASK
 from ansible_collections.piranha.lvs.plugins.modules import ipvs_info
 
 from . import readers

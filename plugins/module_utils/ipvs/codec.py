@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: piranha.lvs founders
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The words of the kernel's generic netlink family IPVS: values <-> bytes.
+"""The words of the kernel's generic netlink family IPVS about the table: values <-> bytes.
 
-Pure functions over bytes; kernel.py has the socket. Numbers and layouts are those of
-linux/netlink.h, linux/genetlink.h and linux/ip_vs.h; how the kernel reads them is
+Pure functions over bytes; port.py has the socket, settings_codec.py the other words of the family.
+Numbers and layouts are those of linux/ip_vs.h; how the kernel reads them is
 net/netfilter/ipvs/ip_vs_ctl.c (ip_vs_genl_parse_service, ip_vs_genl_parse_dest).
 """
 
@@ -12,44 +12,29 @@ from __future__ import annotations
 import ipaddress
 import socket
 import struct
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from .model import (
-    CHECKSUMS,
-    HOST_MASK,
-    TUNNELS,
-    Forward,
-    Server,
-    ServerKey,
-    Service,
-    ServiceKey,
-    flag_bits,
-    flag_names,
+from .model import Forward, Server, ServerKey, Service, ServiceKey
+from .netlink import (
+    BE16,
+    GENL_SIZE,
+    NLM_F_ACK,
+    NLM_F_DUMP,
+    NLM_F_REQUEST,
+    U16,
+    U32,
+    U64,
+    attribute,
+    attributes,
+    message,
+    read,
 )
+from .normal import CHECKSUMS, HOST_MASK, TUNNELS, flag_bits, flag_names
 from .plan import Kind, Operation
-
-# linux/netlink.h
-NLMSG_ERROR = 2
-NLMSG_DONE = 3
-NLM_F_REQUEST = 0x1
-NLM_F_ACK = 0x4
-NLM_F_DUMP_INTR = 0x10
-NLM_F_DUMP = 0x300
-_HEADER = struct.Struct("=IHHIIBBxx")  # nlmsghdr and genlmsghdr
-_NLMSG = struct.Struct("=IHHII")
-_GENL_SIZE = 4
-
-# linux/genetlink.h: the family that knows the others
-GENL_ID_CTRL = 0x10
-_CTRL_CMD_GETFAMILY = 3
-_CTRL_ATTR_FAMILY_ID = 1
-_CTRL_ATTR_FAMILY_NAME = 2
 
 # linux/ip_vs.h
 FAMILY_NAME = "IPVS"
-_VERSION = 1
 _CMD_GET_SERVICE = 4
 _CMD_GET_DEST = 8
 COMMANDS = {
@@ -91,27 +76,12 @@ _FORWARD = {number: method for method, number in _METHOD.items()}
 _TUNNEL = {name: number for number, name in enumerate(TUNNELS)}
 _CHECKSUM = {name: number for number, name in enumerate(CHECKSUMS)}
 
-_ATTR = struct.Struct("=HH")
-_U16 = struct.Struct("=H")
-_BE16 = struct.Struct("!H")
-_U32 = struct.Struct("=I")
-_U64 = struct.Struct("=Q")
-_TWO_U32 = struct.Struct("=II")
 # A whole nest is written in one go; each letter group is one attribute: length, type, value, pad.
 _KEY_BY_ADDRESS = struct.Struct("=HHHxxHHHxxHH16sHH2sxx")
 _KEY_BY_MARK = struct.Struct("=HHHxxHHI")
 _SERVICE_REST = struct.Struct("=HHIIHHIHH4s")
 _SERVER_KEY = struct.Struct("=HH16sHHHxxHH2sxx")
 _SERVER_REST = struct.Struct("=HHIHHIHHIHHIHHBxxxHH2sxxHHHxx")
-
-
-class Message(NamedTuple):
-    """One netlink message: type, flags, sequence number, and what follows the netlink header."""
-
-    kind: int
-    flags: int
-    sequence: int
-    body: bytes
 
 
 class Counters(NamedTuple):
@@ -149,36 +119,14 @@ class ServerRow(NamedTuple):
     counters: Counters | None
 
 
-def message(kind: int, flags: int, sequence: int, command: int, payload: bytes) -> bytes:
-    """One generic netlink message; the port id stays 0 (the kernel knows the sender)."""
-    return (
-        _HEADER.pack(_HEADER.size + len(payload), kind, flags, sequence, 0, command, _VERSION)
-        + payload
-    )
-
-
-def attribute(kind: int, value: bytes) -> bytes:
-    """One netlink attribute, padded to four bytes."""
-    return _ATTR.pack(4 + len(value), kind) + value + bytes(-len(value) % 4)
-
-
-def family_request(sequence: int) -> bytes:
-    """Ask for the number of the family IPVS; the kernel loads the module ip_vs if it can."""
-    name = attribute(_CTRL_ATTR_FAMILY_NAME, FAMILY_NAME.encode() + b"\0")
-    return message(GENL_ID_CTRL, NLM_F_REQUEST | NLM_F_ACK, sequence, _CTRL_CMD_GETFAMILY, name)
-
-
-def family_number(body: bytes) -> int:
-    """The family's number from the answer to :func:`family_request`."""
-    for kind, start, _end in attributes(body, _GENL_SIZE, len(body)):
-        if kind == _CTRL_ATTR_FAMILY_ID:
-            return _read(_U16, body, start)
-    raise ValueError("an answer without a family number")
-
-
 def services_request(family: int, sequence: int) -> bytes:
     """Ask for all virtual services."""
     return message(family, NLM_F_REQUEST | NLM_F_DUMP, sequence, _CMD_GET_SERVICE, b"")
+
+
+def service_request(family: int, sequence: int, key: ServiceKey) -> bytes:
+    """Ask for one virtual service."""
+    return message(family, NLM_F_REQUEST, sequence, _CMD_GET_SERVICE, service_key_nest(key))
 
 
 def servers_request(family: int, sequence: int, key: ServiceKey) -> bytes:
@@ -218,7 +166,7 @@ def _service_key(key: ServiceKey) -> bytes:
         *(6, _SVC_AF, _AF[key.family]),
         *(6, _SVC_PROTOCOL, _protocol_number(key.protocol)),
         *(20, _SVC_ADDR, _packed(key.address, key.family)),
-        *(6, _SVC_PORT, _BE16.pack(key.port)),
+        *(6, _SVC_PORT, BE16.pack(key.port)),
     )
 
 
@@ -236,7 +184,7 @@ def service_nest(service: Service) -> bytes:
     if service.key.family == "ipv4":
         mask = socket.inet_aton(service.mask)
     else:
-        mask = _U32.pack(int(service.mask))  # a plain number: the prefix length
+        mask = U32.pack(int(service.mask))  # a plain number: the prefix length
     value = (
         _service_key(service.key)
         + attribute(_SVC_SCHED, service.scheduler.encode() + b"\0")
@@ -257,7 +205,7 @@ def server_nest(server: Server, whole: bool = True) -> bytes:
     value = _SERVER_KEY.pack(
         *(20, _DST_ADDR, _packed(address, family)),
         *(6, _DST_AF, _AF[family]),
-        *(6, _DST_PORT, _BE16.pack(port)),
+        *(6, _DST_PORT, BE16.pack(port)),
     )
     if whole:
         value += _SERVER_REST.pack(
@@ -266,7 +214,7 @@ def server_nest(server: Server, whole: bool = True) -> bytes:
             *(8, _DST_UPPER, server.upper),
             *(8, _DST_LOWER, server.lower),
             *(5, _DST_TUN_TYPE, _number(_TUNNEL, server.tunnel)),
-            *(6, _DST_TUN_PORT, _BE16.pack(server.tunnel_port)),
+            *(6, _DST_TUN_PORT, BE16.pack(server.tunnel_port)),
             *(6, _DST_TUN_FLAGS, _number(_CHECKSUM, server.tunnel_checksum)),
         )
     return attribute(_ATTR_DEST, value)
@@ -276,41 +224,8 @@ def _number(names: dict[str, int], name: str) -> int:
     return names[name] if name in names else int(name)
 
 
-# What the kernel sends.
-
-
-def messages(data: bytes) -> Iterator[Message]:
-    """Cut one datagram into its messages. ValueError if it is no netlink at all."""
-    offset, end = 0, len(data)
-    while offset + _NLMSG.size <= end:
-        length, kind, flags, sequence, _port = _NLMSG.unpack_from(data, offset)
-        if length < _NLMSG.size or offset + length > end:
-            raise ValueError(f"a netlink message of {length} bytes in {end - offset}")
-        yield Message(kind, flags, sequence, data[offset + _NLMSG.size : offset + length])
-        offset += length + (-length & 3)
-
-
-def error_number(body: bytes) -> int:
-    """The error number of an NLMSG_ERROR (or NLMSG_DONE): 0 for success, else as in errno."""
-    return -int(struct.unpack_from("=i", body)[0]) if len(body) >= _U32.size else 0
-
-
-def attributes(data: bytes, offset: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Walk over attributes: type, start and end of the value. ValueError if one is cut off."""
-    while offset + _ATTR.size <= end:
-        length, kind = _ATTR.unpack_from(data, offset)
-        if length < _ATTR.size or offset + length > end:
-            raise ValueError(f"a netlink attribute of {length} bytes in {end - offset}")
-        yield kind & 0x3FFF, offset + 4, offset + length
-        offset += length + (-length & 3)
-
-
-def _read(layout: struct.Struct, data: bytes, offset: int) -> int:
-    return int(layout.unpack_from(data, offset)[0])
-
-
 def _nest(body: bytes, wanted: int) -> dict[int, tuple[int, int]]:
-    for kind, start, end in attributes(body, _GENL_SIZE, len(body)):
+    for kind, start, end in attributes(body, GENL_SIZE, len(body)):
         if kind == wanted:
             return {k: (s, e) for k, s, e in attributes(body, start, end)}
     raise ValueError("an answer without the attribute that it is about")
@@ -337,28 +252,28 @@ def decode_service(body: bytes, counters: bool = False) -> ServiceRow:
 
 
 def _service(body: bytes, found: dict[int, tuple[int, int]]) -> Service:
-    family = _FAMILY[_read(_U16, body, found[_SVC_AF][0])]
+    family = _FAMILY[read(U16, body, found[_SVC_AF][0])]
     if _SVC_FWMARK in found:
-        fwmark = _read(_U32, body, found[_SVC_FWMARK][0])
+        fwmark = read(U32, body, found[_SVC_FWMARK][0])
         key = ServiceKey._make((family, "", "", 0, fwmark))
     else:
-        protocol = _read(_U16, body, found[_SVC_PROTOCOL][0])
+        protocol = read(U16, body, found[_SVC_PROTOCOL][0])
         start = found[_SVC_ADDR][0]
-        port = _read(_BE16, body, found[_SVC_PORT][0])
+        port = read(BE16, body, found[_SVC_PORT][0])
         name = _PROTOCOL_NAME.get(protocol, str(protocol))
         key = ServiceKey._make((family, name, _address(body[start : start + 16], family), port, 0))
     scheduler = _text(body, found[_SVC_SCHED])
-    flags = _read(_U32, body, found[_SVC_FLAGS][0])
+    flags = read(U32, body, found[_SVC_FLAGS][0])
     # A time without the flag, or the flag with no time, binds no client: both read as 0. The mask
     # then means nothing, as in the model.
-    persistence = _read(_U32, body, found[_SVC_TIMEOUT][0]) if flags & _F_PERSISTENT else 0
+    persistence = read(U32, body, found[_SVC_TIMEOUT][0]) if flags & _F_PERSISTENT else 0
     mask = HOST_MASK[family]
     if persistence and _SVC_NETMASK in found:
         start = found[_SVC_NETMASK][0]
         if family == "ipv4":
             mask = socket.inet_ntoa(body[start : start + 4])
         else:
-            mask = str(_read(_U32, body, start))
+            mask = str(read(U32, body, start))
     return Service._make(
         (
             key,
@@ -378,7 +293,7 @@ def decode_server(body: bytes, service_family: str, counters: bool = False) -> S
     try:
         server = _server(body, found, service_family)
         active, inactive, persistent = (
-            _read(_U32, body, found[kind][0])
+            read(U32, body, found[kind][0])
             for kind in (_DST_ACTIVE, _DST_INACTIVE, _DST_PERSISTENT)
         )
     except (KeyError, struct.error) as error:
@@ -389,24 +304,24 @@ def decode_server(body: bytes, service_family: str, counters: bool = False) -> S
 
 def _server(body: bytes, found: dict[int, tuple[int, int]], family: str) -> Server:
     if _DST_AF in found:
-        family = _FAMILY.get(_read(_U16, body, found[_DST_AF][0]), family)
+        family = _FAMILY.get(read(U16, body, found[_DST_AF][0]), family)
     start = found[_DST_ADDR][0]
     address = _address(body[start : start + 16], family)
-    forward = _FORWARD[_read(_U32, body, found[_DST_FWD][0]) & _FWD_MASK]
+    forward = _FORWARD[read(U32, body, found[_DST_FWD][0]) & _FWD_MASK]
     tunnel, tunnel_port, checksum = "ipip", 0, "nocsum"
     if forward is Forward.TUNNEL and _DST_TUN_TYPE in found:
         number = body[found[_DST_TUN_TYPE][0]]
         tunnel = TUNNELS[number] if number < len(TUNNELS) else str(number)
-        tunnel_port = _read(_BE16, body, found[_DST_TUN_PORT][0])
-        number = _read(_U16, body, found[_DST_TUN_FLAGS][0])
+        tunnel_port = read(BE16, body, found[_DST_TUN_PORT][0])
+        number = read(U16, body, found[_DST_TUN_FLAGS][0])
         checksum = CHECKSUMS[number] if number < len(CHECKSUMS) else str(number)
     return Server._make(
         (
-            ServerKey._make((family, address, _read(_BE16, body, found[_DST_PORT][0]))),
-            _read(_U32, body, found[_DST_WEIGHT][0]),
+            ServerKey._make((family, address, read(BE16, body, found[_DST_PORT][0]))),
+            read(U32, body, found[_DST_WEIGHT][0]),
             forward,
-            _read(_U32, body, found[_DST_UPPER][0]),
-            _read(_U32, body, found[_DST_LOWER][0]),
+            read(U32, body, found[_DST_UPPER][0]),
+            read(U32, body, found[_DST_LOWER][0]),
             tunnel,
             tunnel_port,
             checksum,
@@ -418,6 +333,6 @@ def _counters(body: bytes, found: dict[int, tuple[int, int]], nest: int) -> Coun
     """64-bit counters (kernel 4.1 and later); None from a kernel that has none."""
     if nest not in found:
         return None
-    values = {k: s for k, s, e in attributes(body, *found[nest]) if e - s == _U64.size}
+    values = {k: s for k, s, e in attributes(body, *found[nest]) if e - s == U64.size}
     fields = range(1, len(Counters._fields) + 1)
-    return Counters._make(_read(_U64, body, values[kind]) for kind in fields)
+    return Counters._make(read(U64, body, values[kind]) for kind in fields)

@@ -12,17 +12,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from .errors import IpvsError
-from .model import (
-    HIGHEST_MARK,
-    HOST_MASK,
-    Forward,
-    Server,
-    ServerKey,
-    Service,
-    ServiceKey,
-    Table,
-    endpoint,
-)
+from .model import Forward, Server, ServerKey, Service, ServiceKey, Table
+from .normal import HIGHEST_MARK, HOST_MASK, endpoint
 from .plan import Kind, Operation
 
 _BY_PROTOCOL = {"tcp": "-t", "udp": "-u", "sctp": "--sctp-service"}

@@ -1,38 +1,42 @@
 # SPDX-FileCopyrightText: piranha.lvs founders
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The only socket of the IPVS library: reads the kernel's table and applies operations to it.
+"""The door to the kernel's IPVS: reads it so that what is read can be relied upon, and changes it.
 
-It decides nothing: plan.py says what to do, codec.py how to say it. It waits for nothing but the
-kernel, for a bounded time; a call takes well under a millisecond for one entry.
+What to change is decided in plan.py, in which order it is tried and taken back in applying.py; how
+the kernel is asked is in port.py. Everything goes wrong in one sentence (IpvsError).
 """
 
 from __future__ import annotations
 
 import errno
-import os
-import socket
-import struct
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
 from . import codec
+from .applying import Applying
 from .errors import IpvsError
 from .model import Entry, ServerKey, ServiceKey, Table
-from .outcome import IN_KERNEL, Outcome, Report, no_ipvs, refusal, second_try, spoken
-from .plan import SERVICE_KINDS, Operation, reached
+from .outcome import IN_KERNEL, Report, control_refusal, spoken
+from .plan import Operation
+from .port import RECEIVE_SECONDS, AnswersLost, NetlinkPort, Port
+from .settings import (
+    Control,
+    Daemon,
+    Flush,
+    Information,
+    Role,
+    SetTimeouts,
+    StartDaemon,
+    StopDaemon,
+    Timeouts,
+    Zero,
+)
 
 _Result = TypeVar("_Result")
 
 BATCH = 100  # acknowledged messages at once: 300 overrun the default receive buffer
-RECEIVE_SECONDS = 5.0
-ATTEMPTS = 4  # at one operation, where another program changes the same entries meanwhile
-
-_NETLINK_GENERIC = 16  # linux/netlink.h; the socket module does not name these on every system
-_SOL_NETLINK = 270
-_NETLINK_CAP_ACK = 10
-_DATAGRAM = 65536  # the kernel fills dumps up to 32 KiB a datagram
+READINGS = 4  # at most, until two of a table that changes agree
 
 
 class Snapshot(NamedTuple):
@@ -43,8 +47,11 @@ class Snapshot(NamedTuple):
     servers: dict[tuple[ServiceKey, ServerKey], codec.ServerRow]
 
 
-class _Unknown(Exception):
-    """The kernel's answers were lost (ENOBUFS): what it did must be read from the table."""
+class Comparison(NamedTuple):
+    """The table as it is, and the operations that were decided upon it."""
+
+    actual: Table
+    operations: tuple[Operation, ...]
 
 
 class Kernel:
@@ -57,6 +64,7 @@ class Kernel:
         batch: how many messages go to the kernel at once.
         seconds: how long to wait for any one answer.
         receive_buffer: bytes, None for the system's default.
+        port: in place of the kernel's own; tests put a kernel in memory here.
     """
 
     def __init__(
@@ -64,14 +72,10 @@ class Kernel:
         batch: int = BATCH,
         seconds: float = RECEIVE_SECONDS,
         receive_buffer: int | None = None,
+        port: Port | None = None,
     ) -> None:
         self._batch = batch
-        self._seconds = seconds
-        self._receive_buffer = receive_buffer
-        self._socket: socket.socket | None = None
-        self._process = 0
-        self._family = 0
-        self._sequence = int(time.time()) & 0x3FFFFFFF
+        self._port: Port = port if port is not None else NetlinkPort(seconds, receive_buffer)
 
     def __enter__(self) -> Kernel:
         return self
@@ -81,118 +85,205 @@ class Kernel:
 
     def close(self) -> None:
         """Close the socket; the next call opens another."""
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+        self._port.close()
 
     # Reading
 
-    def read(self) -> Table:
-        """Return the whole table. It is read service by service: no snapshot of one moment."""
-        return self.snapshot(counters=False).table
+    def read(self, only: Collection[ServiceKey] | None = None) -> Table:
+        """Return the whole table, or the given services of it (those that are there).
 
-    def snapshot(self, counters: bool = True) -> Snapshot:
-        """Return the table, connections of each server and, on request, all counters."""
-        return self._guarded(lambda: self._snapshot(counters))
+        The kernel tells a long table in pieces, and what is deleted meanwhile makes it leave out
+        other entries. Where that may have happened the list is read again until two agree.
+        """
+        return self.snapshot(counters=False, only=only).table
 
-    def _snapshot(self, counters: bool) -> Snapshot:
-        family = self._open()
+    def read_service(self, key: ServiceKey) -> Entry | None:
+        """Return one service with its servers, None if it is not there. Takes 3 messages."""
+        return self.read((key,)).get(key)
+
+    def snapshot(
+        self, counters: bool = True, only: Collection[ServiceKey] | None = None
+    ) -> Snapshot:
+        """As :meth:`read`, with connections of each server and, on request, all counters."""
+        return self._guarded(lambda: self._snapshot(counters, only, verified=True))
+
+    def compare(
+        self,
+        decide: Callable[[Table], Iterable[Operation]],
+        only: Collection[ServiceKey] | None = None,
+    ) -> Comparison:
+        """Read the table (or some services), decide, and see that the reason for it is real.
+
+        ``decide`` is pure, for example ``lambda actual: plan(desired, actual, owned)``. What it
+        would change is read again before it counts as a difference: dumps are no snapshots, and
+        others may be writing. Where nothing is to be done, the table was read once.
+        """
+        return self._guarded(lambda: self._compare(decide, only))
+
+    def _compare(
+        self,
+        decide: Callable[[Table], Iterable[Operation]],
+        only: Collection[ServiceKey] | None,
+    ) -> Comparison:
+        actual = self._snapshot(False, only, verified=False).table
+        operations = tuple(decide(actual))
+        for _reading in range(READINGS - 1):
+            touched = {operation.service for operation in operations}
+            if not touched:
+                break
+            if only is None and len(touched) > len(actual) // 4:
+                again = self._snapshot(False, None, verified=False).table
+            else:
+                fresh = self._snapshot(False, touched, verified=False).table
+                again = Table.of_entries({**actual.without(touched), **fresh})
+            if again == actual:
+                break
+            actual, operations = again, tuple(decide(again))
+        return Comparison(actual, operations)
+
+    def _snapshot(
+        self, counters: bool, only: Collection[ServiceKey] | None, verified: bool
+    ) -> Snapshot:
+        for _reading in range(READINGS):
+            rows, whole = self._services(counters, only)
+            snapshot = self._with_servers(rows, counters, verified)
+            if whole or not verified:
+                break
+            again, _whole = self._port.services(False)
+            if {row.service.key for row in again} == set(snapshot.services):
+                break
+        return snapshot
+
+    def _services(
+        self, counters: bool, only: Collection[ServiceKey] | None
+    ) -> tuple[list[codec.ServiceRow], bool]:
+        if only is None:
+            return self._port.services(counters)
+        rows = (self._port.service(key, counters) for key in sorted(only))
+        return [row for row in rows if row is not None], True
+
+    def _with_servers(
+        self, rows: Iterable[codec.ServiceRow], counters: bool, verified: bool
+    ) -> Snapshot:
         entries: dict[ServiceKey, Entry] = {}
         services: dict[ServiceKey, codec.ServiceRow] = {}
         servers: dict[tuple[ServiceKey, ServerKey], codec.ServerRow] = {}
-        for body in self._dump(codec.services_request(family, self._next())):
-            row = codec.decode_service(body, counters)
-            services[row.service.key] = row
-        for key, row in services.items():
+        for row in rows:
+            key = row.service.key
             here = {}
-            for body in self._dump(codec.servers_request(family, self._next(), key)):
-                server_row = codec.decode_server(body, key.family, counters)
+            for server_row in self._servers(key, counters, verified):
                 server = server_row.server
                 here[server.key] = server
                 servers[key, server.key] = server_row
+            services[key] = row
             entries[key] = Entry(row.service, MappingProxyType(here))
         return Snapshot(Table.of_entries(entries), services, servers)
 
+    def _servers(
+        self, key: ServiceKey, counters: bool, verified: bool
+    ) -> Sequence[codec.ServerRow]:
+        rows, whole = self._port.servers(key, counters)
+        for _reading in range(READINGS - 1):
+            if whole or not verified:
+                break
+            before = rows
+            rows, whole = self._port.servers(key, counters)
+            if {row.server.key for row in rows} == {row.server.key for row in before}:
+                break
+        return rows
+
     # Writing
 
-    def apply(self, operations: Iterable[Operation]) -> Report:
-        """Send the operations, in order and in batches; say what became of each.
+    def apply(
+        self, operations: Iterable[Operation], rollback: bool = False, before: Table | None = None
+    ) -> Report:
+        """Send the operations, in batches; say what became of each.
 
-        An operation that the kernel refuses does not stop the others. Where the table changed
-        meanwhile (an entry came or went), what is wanted is tried the other way, a few times.
-        Raises IpvsError only where nothing at all can be said: no IPVS, no privilege, no answer.
+        Where the table changed meanwhile (an entry came or went), what is wanted is tried the
+        other way, a few times. Where answers are lost, the table is read to know the outcome.
+        What takes servers away comes last, and not at all where a service was to get servers and
+        got none (State.WITHHELD). Raises IpvsError only where nothing at all can be said: no IPVS,
+        no privilege, no answer.
+
+        Args:
+            operations: of plan(), or any others with their ``before``.
+            rollback: True: if one operation is refused, those that were done are undone and those
+                that were not sent yet never are; packets may have met them meanwhile, and a service
+                that had to be added again has lost its connections' bond and counters.
+                False: an operation that is refused stops no other.
+            before: the table as it was read, if it is at hand. Else a service that is to be deleted
+                is read before, so that it can be put back.
         """
-        return self._guarded(lambda: self._apply(tuple(operations)))
+        wanted = tuple(operations)
+        applying = Applying(self._port, self._present, self._batch, rollback, before or Table())
+        return self._guarded(lambda: applying.run(wanted))
 
-    def _apply(self, operations: Sequence[Operation]) -> Report:
-        numbers: list[int | None] = []
-        for start in range(0, len(operations), self._batch):
-            numbers += self._persist(operations[start : start + self._batch])
-        if None in numbers:
-            numbers = self._settled(operations, numbers)
-        return Report(
-            tuple(
-                Outcome(operation, refusal(operation, number or 0))
-                for operation, number in zip(operations, numbers)
-            )
-        )
+    def _present(self, keys: Collection[ServiceKey]) -> Table:
+        return self._snapshot(False, keys, verified=True).table
 
-    def _persist(self, batch: Sequence[Operation]) -> list[int | None]:
-        """Send one batch, and again what met a table that somebody else was changing."""
-        current = list(batch)
-        numbers = self._send(current)
-        for _attempt in range(ATTEMPTS - 1):
-            again = [(at, second_try(op, numbers[at])) for at, op in enumerate(current)]
-            retries = [(at, op) for at, op in again if op is not None]
-            if not retries:
-                break
-            # Services first: servers may have been refused since theirs had gone.
-            retries.sort(key=lambda retry: retry[1].kind not in SERVICE_KINDS)
-            for (at, op), number in zip(retries, self._send([op for _at, op in retries])):
-                current[at], numbers[at] = op, number
-        return numbers
+    def zero(self, service: ServiceKey | None = None) -> None:
+        """Set all counters to 0: those of one service and its servers, or of the whole table."""
+        self._command(Zero(service))
 
-    def _settled(
-        self, operations: Sequence[Operation], numbers: Sequence[int | None]
-    ) -> list[int | None]:
-        """Fill in the outcomes that are unknown by looking at the table."""
-        table = self._snapshot(counters=False).table
-        return [
-            (0 if reached(table, operation) else errno.ENOBUFS) if number is None else number
-            for operation, number in zip(operations, numbers)
-        ]
+    def flush(self) -> None:
+        """Delete every service, whoever put it there."""
+        self._command(Flush())
 
-    def _send(self, operations: Sequence[Operation]) -> list[int | None]:
-        """Send one batch; return an error number each, 0 for done, None for an answer lost."""
-        family = self._open()
-        numbers: dict[int, int | None] = {}
-        data = []
-        for operation in operations:
-            sequence = self._next()
-            numbers[sequence] = None
-            data.append(codec.operation_request(family, sequence, operation))
-        self._put(b"".join(data))
-        waiting = len(numbers)
+    # Timeouts, sync daemons, IPVS itself
+
+    def timeouts(self) -> Timeouts:
+        """Return the three timeouts, in seconds."""
+        return self._guarded(self._port.timeouts)
+
+    def set_timeouts(self, timeouts: Timeouts) -> None:
+        """Set those that are not 0. A connection has its new time from its next packet on."""
+        self._command(SetTimeouts(timeouts))
+
+    def daemons(self) -> tuple[Daemon, ...]:
+        """Return the sync daemons that run: none, master, backup, or both."""
+        return tuple(sorted(self._guarded(self._port.daemons)))
+
+    def start_daemon(self, daemon: Daemon) -> None:
+        """Start a sync daemon. An error if one of its role runs already."""
+        self._command(StartDaemon(daemon))
+
+    def stop_daemon(self, role: Role | str) -> None:
+        """Stop the sync daemon of a role. An error if none runs."""
+        self._command(StopDaemon(Role(role)))
+
+    def replace_daemon(self, daemon: Daemon) -> None:
+        """Have this daemon run, whatever ran in its role. If it does not start, the old one does.
+
+        The kernel cannot change one that runs; while none runs, what it would tell is lost.
+        """
+        running = next((old for old in self.daemons() if old.role == daemon.role), None)
+        if running is not None and daemon.agrees(running):
+            return
+        if running is not None:
+            self.stop_daemon(running.role)
         try:
-            while waiting:
-                for answer in codec.messages(self._get()):
-                    if answer.kind == codec.NLMSG_ERROR and answer.sequence in numbers:
-                        waiting -= 1
-                        numbers[answer.sequence] = codec.error_number(answer.body)
-        except _Unknown:
-            self.close()  # with whatever is still queued on it
-        if errno.EPERM in numbers.values():
-            raise spoken(PermissionError(errno.EPERM, os.strerror(errno.EPERM)))
-        return list(numbers.values())
+            self.start_daemon(daemon)
+        except IpvsError:
+            if running is not None:
+                self.start_daemon(running)
+            raise
 
-    # The socket
+    def information(self) -> Information:
+        """Return the version of the kernel's IPVS and the size of its connection table."""
+        return self._guarded(self._port.information)
+
+    def _command(self, control: Control) -> None:
+        (number,) = self._guarded(lambda: self._port.send([control]))
+        error = control_refusal(control, errno.ENOBUFS if number is None else number)
+        if error is not None:
+            raise error
 
     def _guarded(self, call: Callable[[], _Result]) -> _Result:
         try:
             return call()
         except IpvsError:
             raise
-        except _Unknown:
+        except AnswersLost:
             self.close()
             raise IpvsError(
                 IN_KERNEL, "answers were lost (ENOBUFS)", "try again", errno.ENOBUFS
@@ -200,76 +291,3 @@ class Kernel:
         except (OSError, ValueError) as error:
             self.close()  # a half-read socket must not answer the next question
             raise spoken(error) from error
-
-    def _open(self) -> int:
-        """Return the family's number, with a socket that is this process's own."""
-        if self._socket is not None and self._process == os.getpid():
-            return self._family
-        self.close()
-        self._socket = socket.socket(
-            socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _NETLINK_GENERIC
-        )
-        self._process = os.getpid()
-        whole = int(self._seconds)
-        limit = struct.pack("@ll", whole, int((self._seconds - whole) * 1e6))
-        # A time limit of the kernel's own costs no poll() before each read, settimeout() does.
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
-        # Errors would carry the whole refused message back, and fill the receive buffer.
-        self._socket.setsockopt(_SOL_NETLINK, _NETLINK_CAP_ACK, 1)
-        if self._receive_buffer is not None:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer)
-        self._socket.bind((0, 0))
-        self._family = self._find_family()
-        return self._family
-
-    def _find_family(self) -> int:
-        sequence = self._next()
-        self._put(codec.family_request(sequence))
-        number = 0
-        while True:
-            for answer in codec.messages(self._get()):
-                if answer.sequence != sequence:
-                    continue
-                if answer.kind != codec.NLMSG_ERROR:
-                    number = codec.family_number(answer.body)
-                    continue
-                error = codec.error_number(answer.body)
-                if error == errno.ENOENT:
-                    self.close()
-                    raise no_ipvs()
-                if error:
-                    raise OSError(error, os.strerror(error))
-                return number
-
-    def _dump(self, request: bytes) -> Iterator[bytes]:
-        sequence = self._sequence
-        self._put(request)
-        while True:
-            for answer in codec.messages(self._get()):
-                if answer.sequence != sequence:
-                    continue
-                if answer.kind in (codec.NLMSG_DONE, codec.NLMSG_ERROR):
-                    error = codec.error_number(answer.body)
-                    if error:
-                        raise OSError(error, os.strerror(error))
-                    return
-                yield answer.body
-
-    def _next(self) -> int:
-        self._sequence = (self._sequence + 1) & 0xFFFFFFFF
-        return self._sequence
-
-    def _put(self, data: bytes) -> None:
-        if self._socket is not None:
-            self._socket.sendto(data, (0, 0))
-
-    def _get(self) -> bytes:
-        if self._socket is None:
-            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-        try:
-            return self._socket.recv(_DATAGRAM)
-        except OSError as error:
-            if error.errno == errno.ENOBUFS:
-                raise _Unknown from None
-            raise

@@ -12,34 +12,30 @@ constructor validates, ``_make`` takes the kernel's own word and does not.
 
 from __future__ import annotations
 
-import ipaddress
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
-from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 
 from .errors import IpvsError
-
-PROTOCOLS = ("tcp", "udp", "sctp")
-FAMILIES = ("ipv4", "ipv6")
-HOST_MASK = {"ipv4": "255.255.255.255", "ipv6": "128"}
-HIGHEST_PORT = 65535
-HIGHEST_MARK = 2**32 - 1
-HIGHEST_INT = 2**31 - 1  # weights and thresholds are C ints in the kernel and in ipvsadm
-LONGEST_PERSISTENCE = 31 * 24 * 3600  # seconds; ipvsadm's limit, well below the kernel's
-
-# IP_VS_SVC_F_SCHED1..3 by the name that each scheduler's documentation gives them (ipvsadm -b).
-SCHEDULER_FLAGS = {
-    "sh": ("sh-fallback", "sh-port", "flag-3"),
-    "mh": ("mh-fallback", "mh-port", "flag-3"),
-    "": ("flag-1", "flag-2", "flag-3"),
-}
-TUNNELS = ("ipip", "gue", "gre")
-CHECKSUMS = ("nocsum", "csum", "remcsum")
-
-_MODULE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,14}")  # IP_VS_SCHEDNAME_MAXLEN is 16 with the NUL
+from .normal import (
+    CHECKSUMS,
+    FAMILIES,
+    HIGHEST_INT,
+    HIGHEST_MARK,
+    HIGHEST_PORT,
+    HOST_MASK,
+    LONGEST_PERSISTENCE,
+    MODULE_NAME,
+    PROTOCOLS,
+    TUNNELS,
+    endpoint,
+    known_address,
+    normal_flags,
+    normal_mask,
+    one_of,
+    within,
+)
 
 
 class Forward(str, Enum):
@@ -56,49 +52,8 @@ class Forward(str, Enum):
         return self.value
 
 
-@lru_cache(maxsize=8192)
-def normal_address(text: str) -> tuple[str, str]:
-    """Return (family, address in its shortest usual form); raise ValueError for anything else."""
-    if not isinstance(text, str):
-        raise ValueError("not text")  # ipaddress would take a number for an address
-    address = ipaddress.ip_address(text)
-    if address.version == 4:  # noqa: PLR2004 - the version of IP, named by what it is
-        return "ipv4", str(address)
-    if "%" in text:
-        raise ValueError("an address with a zone")
-    return "ipv6", address.compressed
-
-
-def _address(place: str, text: str) -> tuple[str, str]:
-    try:
-        return normal_address(text)
-    except ValueError:
-        raise IpvsError(
-            place,
-            f"{text!r} is no IPv4 or IPv6 address",
-            "write it like 192.0.2.1 or 2001:db8::1, without zone or prefix",
-        ) from None
-
-
-def _within(place: str, what: str, value: int, low: int, high: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise IpvsError(place, f"{what} {value!r} is not a whole number from {low} to {high}")
-    return value
-
-
-def _one_of(place: str, what: str, value: str, choices: Iterable[str]) -> str:
-    if value not in choices:
-        raise IpvsError(place, f"{what} {value!r} is unknown", f"use {', '.join(choices)}")
-    return value
-
-
-def endpoint(address: str, port: int) -> str:
-    """Write address and port the way ipvsadm does: IPv6 in brackets."""
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-
-
-class _Value:
-    """What the four kinds of value share."""
+class Value:
+    """What the kinds of value share: copies and pickles keep every field."""
 
     __slots__ = ()
 
@@ -115,7 +70,7 @@ class _ServiceKey(NamedTuple):
     fwmark: int
 
 
-class ServiceKey(_Value, _ServiceKey):
+class ServiceKey(Value, _ServiceKey):
     """What makes a virtual service the one it is: an address, or a firewall mark and a family.
 
     ``family`` is ipv4 or ipv6. By address: ``protocol`` is tcp, udp or sctp, ``port`` 0 means
@@ -146,17 +101,17 @@ class ServiceKey(_Value, _ServiceKey):
     def by_address(cls, protocol: str, address: str, port: int) -> ServiceKey:
         """A service that is reached by protocol, address and port (0: every port)."""
         place = f"virtual service {protocol} {endpoint(str(address), port)}"
-        _one_of(place, "protocol", protocol, PROTOCOLS)
-        family, normal = _address(place, address)
-        _within(place, "port", port, 0, HIGHEST_PORT)
+        one_of(place, "protocol", protocol, PROTOCOLS)
+        family, normal = known_address(place, address)
+        within(place, "port", port, 0, HIGHEST_PORT)
         return cls._make((family, protocol, normal, port, 0))
 
     @classmethod
     def by_mark(cls, fwmark: int, family: str = "ipv4") -> ServiceKey:
         """A service for the packets that the firewall gave a mark, of one address family."""
         place = f"virtual service mark {fwmark}"
-        _one_of(place, "family", family, FAMILIES)
-        _within(place, "firewall mark", fwmark, 1, HIGHEST_MARK)
+        one_of(place, "family", family, FAMILIES)
+        within(place, "firewall mark", fwmark, 1, HIGHEST_MARK)
         return cls._make((family, "", "", 0, fwmark))
 
     def __str__(self) -> str:
@@ -175,7 +130,7 @@ class _Service(NamedTuple):
     one_packet: bool
 
 
-class Service(_Value, _Service):
+class Service(Value, _Service):
     """A virtual service, without its servers.
 
     ``scheduler``: name as in ``ip_vs_NAME``. ``flags``: the scheduler's flags, named as ipvsadm
@@ -201,7 +156,7 @@ class Service(_Value, _Service):
     ) -> Service:
         place = f"virtual service {key}"
         for what, name in (("scheduler", scheduler), ("persistence engine", engine or "sip")):
-            if not _MODULE_NAME.fullmatch(name):
+            if not MODULE_NAME.fullmatch(name):
                 raise IpvsError(
                     place,
                     f"{name!r} cannot be the name of a {what}",
@@ -214,7 +169,7 @@ class Service(_Value, _Service):
                 f"one-packet scheduling does not work with {key.protocol}",
                 "use it with udp or a firewall mark only",
             )
-        _within(place, "persistence", persistence, 0, LONGEST_PERSISTENCE)
+        within(place, "persistence", persistence, 0, LONGEST_PERSISTENCE)
         mask = normal_mask(place, key.family, mask)
         return cls._make(
             (
@@ -233,74 +188,21 @@ class Service(_Value, _Service):
         return type(self)(**{**self._asdict(), **changes})
 
 
-def flag_names(scheduler: str, bits: int) -> tuple[str, ...]:
-    """Name scheduler flags (bit 0 is IP_VS_SVC_F_SCHED1), in the kernel's order."""
-    names = SCHEDULER_FLAGS.get(scheduler, SCHEDULER_FLAGS[""])
-    return tuple(name for index, name in enumerate(names) if bits >> index & 1)
-
-
-def flag_bits(scheduler: str, flags: Iterable[str]) -> int:
-    """The reverse of :func:`flag_names`; takes flag-1 for every scheduler. Else ValueError."""
-    bits = 0
-    for flag in flags:
-        names = SCHEDULER_FLAGS.get(scheduler, ())
-        names = names if flag in names else SCHEDULER_FLAGS[""]
-        bits |= 1 << names.index(flag)
-    return bits
-
-
-def normal_flags(place: str, scheduler: str, flags: Iterable[str]) -> tuple[str, ...]:
-    """Scheduler flags without repetition, in the kernel's order, by the scheduler's own names."""
-    if isinstance(flags, str):
-        flags = (flags,)
-    flags = tuple(flags)
-    try:
-        return flag_names(scheduler, flag_bits(scheduler, flags))
-    except ValueError:
-        known = SCHEDULER_FLAGS.get(scheduler, SCHEDULER_FLAGS[""])
-        raise IpvsError(
-            place,
-            f"scheduler {scheduler} does not have all of the flags {', '.join(map(str, flags))}",
-            f"use {', '.join(known)}",
-        ) from None
-
-
-def normal_mask(place: str, family: str, mask: str | int) -> str:
-    """The mask of persistence as the kernel keeps it: dotted for IPv4, a length for IPv6."""
-    text = str(mask)
-    if not text:
-        return HOST_MASK[family]
-    try:
-        if family == "ipv4":
-            if text.isdecimal():
-                return str(ipaddress.ip_network(f"0.0.0.0/{text}").netmask)
-            return str(ipaddress.IPv4Address(text))
-        if text.isdecimal() and 1 <= int(text) <= 128:  # noqa: PLR2004 - bits of an address
-            return str(int(text))
-    except ValueError:
-        pass
-    raise IpvsError(
-        place,
-        f"{text!r} is no mask for {family} clients",
-        "write it like 255.255.255.0 or 24" if family == "ipv4" else "use a length from 1 to 128",
-    )
-
-
 class _ServerKey(NamedTuple):
     family: str
     address: str
     port: int
 
 
-class ServerKey(_Value, _ServerKey):
+class ServerKey(Value, _ServerKey):
     """What makes a real server of one virtual service the one it is. Port 0: as in the packet."""
 
     __slots__ = ()
 
     def __new__(cls, address: str, port: int) -> ServerKey:
         place = f"real server {endpoint(str(address), port)}"
-        family, normal = _address(place, address)
-        return cls._make((family, normal, _within(place, "port", port, 0, HIGHEST_PORT)))
+        family, normal = known_address(place, address)
+        return cls._make((family, normal, within(place, "port", port, 0, HIGHEST_PORT)))
 
     def __str__(self) -> str:
         return endpoint(self.address, self.port)
@@ -317,7 +219,7 @@ class _Server(NamedTuple):
     tunnel_checksum: str
 
 
-class Server(_Value, _Server):
+class Server(Value, _Server):
     """A real server of a virtual service.
 
     ``weight``: share of new connections, 0 for none. ``upper``: no new connections above this
@@ -340,10 +242,10 @@ class Server(_Value, _Server):
         tunnel_checksum: str = "nocsum",
     ) -> Server:
         place = f"real server {key}"
-        _one_of(place, "forwarding method", forward, [method.value for method in Forward])
-        _within(place, "weight", weight, 0, HIGHEST_INT)
-        _within(place, "upper threshold", upper, 0, HIGHEST_INT)
-        _within(place, "lower threshold", lower, 0, HIGHEST_INT)
+        one_of(place, "forwarding method", forward, [method.value for method in Forward])
+        within(place, "weight", weight, 0, HIGHEST_INT)
+        within(place, "upper threshold", upper, 0, HIGHEST_INT)
+        within(place, "lower threshold", lower, 0, HIGHEST_INT)
         if lower > upper:
             raise IpvsError(
                 place,
@@ -360,9 +262,9 @@ class Server(_Value, _Server):
 
 
 def _check_tunnel(place: str, forward: Forward, tunnel: str, port: int, checksum: str) -> None:
-    _one_of(place, "tunnel type", tunnel, TUNNELS)
-    _one_of(place, "tunnel checksum", checksum, CHECKSUMS)
-    _within(place, "tunnel port", port, 0, HIGHEST_PORT)
+    one_of(place, "tunnel type", tunnel, TUNNELS)
+    one_of(place, "tunnel checksum", checksum, CHECKSUMS)
+    within(place, "tunnel port", port, 0, HIGHEST_PORT)
     if forward is not Forward.TUNNEL and (tunnel, port, checksum) != ("ipip", 0, "nocsum"):
         raise IpvsError(
             place, f"tunnel settings do nothing with forwarding by {forward}", "leave them out"

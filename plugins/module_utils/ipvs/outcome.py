@@ -9,41 +9,93 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Collection, Sequence
+from enum import Enum
 from typing import NamedTuple
 
 from .errors import IpvsError
-from .model import Service
-from .plan import Kind, Operation
+from .model import Service, ServiceKey
+from .plan import Kind, Operation, takes_away
+from .settings import Control, StartDaemon, StopDaemon, Zero
 
 IN_KERNEL = "IPVS in the kernel"
 
 
+class State(str, Enum):
+    """What became of one operation."""
+
+    DONE = "done"  # the wanted result is there
+    REFUSED = "refused"  # by the kernel; or its outcome is not known and the result is not there
+    UNDONE = "undone"  # it was done, and was undone since another one was refused
+    NOT_TRIED = "not tried"  # since another one had been refused before
+    WITHHELD = "withheld"  # it would have left a service without a server
+
+    def __str__(self) -> str:
+        return self.value
+
+
 class Outcome(NamedTuple):
-    """What became of one operation: ``error`` is None where the wanted result is there."""
+    """What became of one operation; ``error`` says why it was refused or withheld."""
 
     operation: Operation
     error: IpvsError | None
+    state: State = State.DONE
 
 
 class Report(NamedTuple):
-    """What became of a list of operations, in their order."""
+    """What became of a list of operations, in their order.
+
+    ``rolled_back``: one was refused, and what had been done before it was undone again.
+    ``left``: why something could not be undone; empty where the table is as it was before.
+    """
 
     outcomes: tuple[Outcome, ...]
+    rolled_back: bool = False
+    left: tuple[IpvsError, ...] = ()
 
     @property
     def errors(self) -> tuple[IpvsError, ...]:
         """The errors, first things first; empty if everything is as wanted."""
-        return tuple(outcome.error for outcome in self.outcomes if outcome.error)
+        return (*(outcome.error for outcome in self.outcomes if outcome.error), *self.left)
 
     @property
     def done(self) -> tuple[Operation, ...]:
         """The operations whose result is there."""
-        return tuple(outcome.operation for outcome in self.outcomes if not outcome.error)
+        return self._of(State.DONE)
+
+    @property
+    def undone(self) -> tuple[Operation, ...]:
+        """The operations that were done and undone. Packets may have met them meanwhile."""
+        return self._of(State.UNDONE)
+
+    def _of(self, state: State) -> tuple[Operation, ...]:
+        return tuple(o.operation for o in self.outcomes if o.state is state and not o.error)
 
     def raise_first(self) -> None:
         """Raise the first error, if there is one."""
         for error in self.errors:
             raise error
+
+    def story(self) -> str:
+        """What went wrong and what the table is now, in sentences; empty if all went well."""
+        if not self.errors:
+            return ""
+        told = [str(error) for error in self.errors]
+        undone = len(self.undone)
+        if not self.rolled_back:
+            kept = len(self.done)
+            told.append(f"{_changes(kept)} made all the same." if kept else "Nothing was changed.")
+        elif self.left:
+            told.append(f"{_changes(undone)} undone; the table is not what it was before.")
+        elif undone:
+            told.append(f"{_changes(undone)} undone: the table is what it was before.")
+        else:
+            told.append("Nothing was changed.")
+        return " ".join(told)
+
+
+def _changes(count: int) -> str:
+    return f"{count} change was" if count == 1 else f"{count} changes were"
 
 
 # What another message may still bring about, where the first one met a table that had changed
@@ -65,6 +117,33 @@ def second_try(operation: Operation, number: int | None) -> Operation | None:
         return None
     kind = _SECOND_TRY.get((operation.kind, number))
     return operation._replace(kind=kind) if kind else None
+
+
+def withheld(
+    operations: Sequence[Operation], refused: Collection[Operation]
+) -> dict[int, IpvsError]:
+    """Which operations must not be tried, by their place, since servers to come were refused.
+
+    A service that would get new servers and got none of them keeps those that it has: none of them
+    is deleted, and no weight becomes 0.
+    """
+    turned_away = set(refused)
+    wanted: dict[ServiceKey, list[bool]] = {}
+    for operation in operations:
+        if operation.kind is Kind.ADD_SERVER:
+            wanted.setdefault(operation.service, []).append(operation in turned_away)
+    bare = {key for key, refusals in wanted.items() if all(refusals)}
+    return {
+        at: IpvsError(
+            str(operation),
+            "not done, since none of the servers to be added to the service could be",
+            "mend that first",
+        )
+        for at, operation in enumerate(operations)
+        if operation.service in bare
+        and operation.kind is not Kind.DELETE_SERVICE
+        and takes_away(operation)
+    }
 
 
 def no_ipvs() -> IpvsError:
@@ -109,6 +188,8 @@ def refusal(operation: Operation, number: int) -> IpvsError | None:
         return None
     place = str(operation)
     subject = operation.subject
+    if number in (errno.EPERM, errno.EACCES):
+        return _no_privilege(number)
     if number == errno.EEXIST:
         return _contested(place, number)
     if isinstance(subject, Service):
@@ -144,6 +225,42 @@ def refusal(operation: Operation, number: int) -> IpvsError | None:
             number,
         )
     return IpvsError(place, f"the kernel refuses it: {os.strerror(number)}", "", number)
+
+
+def control_refusal(control: Control, number: int) -> IpvsError | None:
+    """A sentence for what the kernel answered to a command that is no operation; None for done."""
+    if number == 0:
+        return None
+    place = str(control)
+    if number in (errno.EPERM, errno.EACCES):
+        return _no_privilege(number)
+    if isinstance(control, StartDaemon):
+        reason, remedy = _START.get(number, (f"the kernel refuses it: {os.strerror(number)}", ""))
+        name = control.daemon.interface
+        return IpvsError(place, reason.format(name=name), remedy.format(name=name), number)
+    if isinstance(control, StopDaemon) and number == errno.ESRCH:
+        return IpvsError(place, "it does not run", "", number)
+    if isinstance(control, Zero) and number == errno.ESRCH:
+        return IpvsError(place, "the virtual service is not there", "add it first", number)
+    return IpvsError(place, f"the kernel refuses it: {os.strerror(number)}", "", number)
+
+
+_START = {
+    errno.ENODEV: (
+        "there is no interface {name}, or it is down",
+        "name one that 'ip link' shows, and set it up",
+    ),
+    errno.EADDRNOTAVAIL: (
+        "interface {name} has no address to send from",
+        "give it an address of the multicast group's family",
+    ),
+    errno.EEXIST: ("one runs already", "stop it first"),
+    errno.EINVAL: (
+        "the kernel refuses it: a tunnel joins IPv4 and IPv6 in the table, or the group is no "
+        "multicast address",
+        "sync connections only where servers are of their service's family",
+    ),
+}
 
 
 def _contested(place: str, number: int) -> IpvsError:

@@ -125,6 +125,34 @@ def _lowers_weight(operation: Operation) -> bool:
     return isinstance(before, Server) and isinstance(after, Server) and after.weight < before.weight
 
 
+def takes_away(operation: Operation) -> bool:
+    """Whether it may leave a service without a server that takes connections."""
+    before, after = operation.before, operation.after
+    if isinstance(before, Server) and isinstance(after, Server):
+        return after.weight == 0 < before.weight
+    return operation.kind in (Kind.DELETE_SERVICE, Kind.DELETE_SERVER)
+
+
+def undo(operation: Operation, originals: Table) -> tuple[Operation, ...]:
+    """The operations that take one back; ``originals`` has the services that were deleted."""
+    kind, key, before, after = operation
+    if kind in (Kind.EDIT_SERVICE, Kind.EDIT_SERVER):
+        return () if before is None else (Operation(kind, key, after, before),)
+    back = [Operation(_OPPOSITE[kind], key, after, before)]
+    if kind is Kind.DELETE_SERVICE:
+        servers = originals.servers(key)
+        back += [Operation(Kind.ADD_SERVER, key, None, servers[name]) for name in sorted(servers)]
+    return tuple(back)
+
+
+_OPPOSITE = {
+    Kind.ADD_SERVICE: Kind.DELETE_SERVICE,
+    Kind.DELETE_SERVICE: Kind.ADD_SERVICE,
+    Kind.ADD_SERVER: Kind.DELETE_SERVER,
+    Kind.DELETE_SERVER: Kind.ADD_SERVER,
+}
+
+
 def apply_to(table: Table, operations: Iterable[Operation]) -> Table:
     """Return the table that the kernel would hold after the operations: a pure model of it.
 
@@ -162,10 +190,15 @@ def _expect(operation: Operation, there: bool, wanted: bool) -> None:
         raise IpvsError(str(operation), "it is there already" if there else "it is not there")
 
 
-def reached(table: Table, operation: Operation) -> bool:
-    """Whether the table already is what the operation is to bring about."""
+def present(table: Table, operation: Operation) -> Service | Server | None:
+    """What is there in the place that the operation is about; None for nothing."""
     subject = operation.subject
     entry = table.get(operation.service)
     if isinstance(subject, Service):
-        return (entry.service if entry else None) == operation.after
-    return (entry.servers.get(subject.key) if entry else None) == operation.after
+        return entry.service if entry else None
+    return entry.servers.get(subject.key) if entry else None
+
+
+def reached(table: Table, operation: Operation) -> bool:
+    """Whether the table already is what the operation is to bring about."""
+    return present(table, operation) == operation.after

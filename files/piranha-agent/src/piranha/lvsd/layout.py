@@ -21,8 +21,8 @@ from piranha.core.ipvs.model import (
     Service,
     ServiceKey,
     Table,
-    endpoint,
 )
+from piranha.core.ipvs.normal import endpoint
 from piranha.core.lvs_cf.config import Config, Section, Virtual
 from piranha.core.lvs_cf.config import Server as ServerBlock
 from piranha.core.lvs_cf.values import is_address

@@ -5,8 +5,6 @@
 from __future__ import annotations
 
 from ansible_collections.piranha.lvs.plugins.module_utils.ipvs.model import (
-    CHECKSUMS,
-    PROTOCOLS,
     Forward,
     Server,
     ServerKey,
@@ -14,10 +12,11 @@ from ansible_collections.piranha.lvs.plugins.module_utils.ipvs.model import (
     ServiceKey,
     Table,
 )
+from ansible_collections.piranha.lvs.plugins.module_utils.ipvs.normal import CHECKSUMS, PROTOCOLS
 from hypothesis import strategies as st
 
 # Few enough that tables drawn independently share services and servers.
-ADDRESSES = ("192.0.2.1", "192.0.2.2", "2001:db8::1", "::ffff:192.0.2.1")
+ADDRESSES = ("192.0.2.1", "192.0.2.2", "2001:db8::1", "::192.0.2.1")
 PORTS = (0, 80, 65535)
 SERVER_ADDRESSES = ("198.51.100.1", "198.51.100.2", "2001:db8:1::1", "2001:db8:1::2")
 

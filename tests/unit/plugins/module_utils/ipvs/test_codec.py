@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 
 import pytest
-from ansible_collections.piranha.lvs.plugins.module_utils.ipvs import codec
+from ansible_collections.piranha.lvs.plugins.module_utils.ipvs import codec, netlink
 from ansible_collections.piranha.lvs.plugins.module_utils.ipvs.model import (
     Server,
     ServerKey,
@@ -86,7 +86,7 @@ SERVERS = [
 def counters_nest(kind: int) -> bytes:
     """A block of 64-bit counters 1 to 10, each after the padding attribute that aligns it."""
     value = b"".join(struct.pack("=HHHHQ", 4, 11, 12, number, number) for number in range(1, 11))
-    return codec.attribute(kind, value)
+    return netlink.attribute(kind, value)
 
 
 COUNTERS = codec.Counters(*range(1, 11))
@@ -96,7 +96,7 @@ def completed(answer: str, *more: bytes) -> bytes:
     """The recorded answer with more attributes in its nest, whose length is counted again."""
     body = bytes.fromhex(answer)
     (kind,) = struct.unpack_from("=H", body, 6)
-    return body[:4] + codec.attribute(kind, body[8:] + b"".join(more))
+    return body[:4] + netlink.attribute(kind, body[8:] + b"".join(more))
 
 
 @pytest.mark.parametrize(("answer", "service"), SERVICES)
@@ -114,7 +114,7 @@ def test_the_kernels_servers_are_read(answer: str, server: Server) -> None:
 
 def test_attributes_of_later_kernels_are_passed_over() -> None:
     answer, service = SERVICES[0]
-    assert codec.decode_service(completed(answer, codec.attribute(77, b"new"))).service == service
+    assert codec.decode_service(completed(answer, netlink.attribute(77, b"new"))).service == service
 
 
 def test_half_an_answer_is_an_error() -> None:
@@ -132,7 +132,7 @@ def test_a_cut_off_attribute_is_an_error() -> None:
     with pytest.raises(ValueError, match="netlink attribute of 340 bytes"):
         codec.decode_service(bytes.fromhex(SERVICES[0][0]))
     with pytest.raises(ValueError, match="netlink message of 400 bytes in 16"):
-        list(codec.messages(struct.pack("=IHHII", 400, 2, 0, 0, 0)))
+        list(netlink.messages(struct.pack("=IHHII", 400, 2, 0, 0, 0)))
 
 
 def test_other_protocols_and_odd_tunnels_of_other_programs_are_told_by_number() -> None:
@@ -151,18 +151,18 @@ def test_a_service_is_written_as_the_header_says() -> None:
     service = Service(WEB, "sh", flags=["sh-port"], persistence=300, mask=16, engine="sip")
     value = b"".join(
         (
-            codec.attribute(1, struct.pack("=H", 2)),  # IPVS_SVC_ATTR_AF
-            codec.attribute(2, struct.pack("=H", 6)),  # PROTOCOL
-            codec.attribute(3, bytes((192, 0, 2, 1)) + bytes(12)),  # ADDR
-            codec.attribute(4, struct.pack("!H", 80)),  # PORT
-            codec.attribute(6, b"sh\0"),  # SCHED_NAME
-            codec.attribute(7, struct.pack("=II", 0x10 | 0x1, 0x3D)),  # FLAGS: wanted, and mask
-            codec.attribute(8, struct.pack("=I", 300)),  # TIMEOUT
-            codec.attribute(9, bytes((255, 255, 0, 0))),  # NETMASK
-            codec.attribute(11, b"sip\0"),  # PE_NAME
+            netlink.attribute(1, struct.pack("=H", 2)),  # IPVS_SVC_ATTR_AF
+            netlink.attribute(2, struct.pack("=H", 6)),  # PROTOCOL
+            netlink.attribute(3, bytes((192, 0, 2, 1)) + bytes(12)),  # ADDR
+            netlink.attribute(4, struct.pack("!H", 80)),  # PORT
+            netlink.attribute(6, b"sh\0"),  # SCHED_NAME
+            netlink.attribute(7, struct.pack("=II", 0x10 | 0x1, 0x3D)),  # FLAGS: wanted, and mask
+            netlink.attribute(8, struct.pack("=I", 300)),  # TIMEOUT
+            netlink.attribute(9, bytes((255, 255, 0, 0))),  # NETMASK
+            netlink.attribute(11, b"sip\0"),  # PE_NAME
         )
     )
-    assert codec.service_nest(service) == codec.attribute(1, value)
+    assert codec.service_nest(service) == netlink.attribute(1, value)
 
 
 def test_a_server_is_written_as_the_header_says() -> None:
@@ -178,25 +178,25 @@ def test_a_server_is_written_as_the_header_says() -> None:
     )
     value = b"".join(
         (
-            codec.attribute(1, bytes.fromhex("20010db8000000000000000000000002")),  # ADDR
-            codec.attribute(11, struct.pack("=H", 10)),  # ADDR_FAMILY
-            codec.attribute(2, struct.pack("!H", 81)),  # PORT
-            codec.attribute(3, struct.pack("=I", 2)),  # FWD_METHOD
-            codec.attribute(4, struct.pack("=I", 7)),  # WEIGHT
-            codec.attribute(5, struct.pack("=I", 9)),  # U_THRESH
-            codec.attribute(6, struct.pack("=I", 8)),  # L_THRESH
-            codec.attribute(13, struct.pack("=B", 1)),  # TUN_TYPE
-            codec.attribute(14, struct.pack("!H", 6080)),  # TUN_PORT
-            codec.attribute(15, struct.pack("=H", 1)),  # TUN_FLAGS
+            netlink.attribute(1, bytes.fromhex("20010db8000000000000000000000002")),  # ADDR
+            netlink.attribute(11, struct.pack("=H", 10)),  # ADDR_FAMILY
+            netlink.attribute(2, struct.pack("!H", 81)),  # PORT
+            netlink.attribute(3, struct.pack("=I", 2)),  # FWD_METHOD
+            netlink.attribute(4, struct.pack("=I", 7)),  # WEIGHT
+            netlink.attribute(5, struct.pack("=I", 9)),  # U_THRESH
+            netlink.attribute(6, struct.pack("=I", 8)),  # L_THRESH
+            netlink.attribute(13, struct.pack("=B", 1)),  # TUN_TYPE
+            netlink.attribute(14, struct.pack("!H", 6080)),  # TUN_PORT
+            netlink.attribute(15, struct.pack("=H", 1)),  # TUN_FLAGS
         )
     )
-    assert codec.server_nest(server) == codec.attribute(2, value)
-    assert codec.server_nest(server, whole=False) == codec.attribute(2, value[:36])
+    assert codec.server_nest(server) == netlink.attribute(2, value)
+    assert codec.server_nest(server, whole=False) == netlink.attribute(2, value[:36])
 
 
 def payload_of(request: bytes) -> tuple[int, int, bytes]:
     """Netlink flags, command and the rest of a request that is one whole message."""
-    (message,) = codec.messages(request)
+    (message,) = netlink.messages(request)
     assert message.kind == 33
     assert message.sequence == 7
     return message.flags, message.body[0], message.body
@@ -206,7 +206,7 @@ def payload_of(request: bytes) -> tuple[int, int, bytes]:
 def test_what_is_said_of_a_service_reads_back(service: Service, kind: Kind) -> None:
     operation = Operation(kind, service.key, None, service)
     flags, command, body = payload_of(codec.operation_request(33, 7, operation))
-    assert flags == codec.NLM_F_REQUEST | codec.NLM_F_ACK
+    assert flags == netlink.NLM_F_REQUEST | netlink.NLM_F_ACK
     assert command == {Kind.ADD_SERVICE: 1, Kind.EDIT_SERVICE: 2}[kind]
     assert codec.decode_service(body).service == service
 
@@ -219,8 +219,8 @@ def test_what_is_said_of_a_server_reads_back(service: Service, data: st.DataObje
     assert command == 5
     # The kernel adds the connections inside the nest; here the nest is made again with them.
     start = len(body) - len(codec.server_nest(server))
-    added = b"".join(codec.attribute(kind, struct.pack("=I", 1)) for kind in (7, 8, 9))
-    nest = codec.attribute(2, body[start + 4 :] + added)
+    added = b"".join(netlink.attribute(kind, struct.pack("=I", 1)) for kind in (7, 8, 9))
+    nest = netlink.attribute(2, body[start + 4 :] + added)
     assert codec.decode_server(body[:start] + nest, "ipv4").server == server
 
 
@@ -228,19 +228,19 @@ def test_what_is_said_of_a_server_reads_back(service: Service, data: st.DataObje
 def test_deleting_names_the_service_and_says_no_more(service: Service) -> None:
     operation = Operation(Kind.DELETE_SERVICE, service.key, service, None)
     flags, command, body = payload_of(codec.operation_request(33, 7, operation))
-    assert flags == codec.NLM_F_REQUEST | codec.NLM_F_ACK
+    assert flags == netlink.NLM_F_REQUEST | netlink.NLM_F_ACK
     assert command == 3
     assert body[4:] == codec.service_key_nest(service.key)
     assert codec.service_nest(service)[4:].startswith(codec.service_key_nest(service.key)[4:])
 
 
 def test_families_and_errors() -> None:
-    (asked,) = codec.messages(codec.family_request(9))
+    (asked,) = netlink.messages(netlink.family_request(9, codec.FAMILY_NAME))
     assert asked.kind == 0x10
     assert b"IPVS\0" in asked.body
-    assert codec.family_number(bytes(4) + codec.attribute(1, struct.pack("=H", 33))) == 33
+    assert netlink.family_number(bytes(4) + netlink.attribute(1, struct.pack("=H", 33))) == 33
     with pytest.raises(ValueError, match="without a family number"):
-        codec.family_number(bytes(4))
-    assert codec.error_number(struct.pack("=i", -17)) == 17
-    assert codec.error_number(struct.pack("=i", 0)) == 0
-    assert codec.error_number(b"") == 0
+        netlink.family_number(bytes(4))
+    assert netlink.error_number(struct.pack("=i", -17)) == 17
+    assert netlink.error_number(struct.pack("=i", 0)) == 0
+    assert netlink.error_number(b"") == 0
