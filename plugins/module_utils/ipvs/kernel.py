@@ -144,12 +144,18 @@ class Kernel:
     def _snapshot(
         self, counters: bool, only: Collection[ServiceKey] | None, verified: bool
     ) -> Snapshot:
-        for _reading in range(READINGS):
-            rows, whole = self._services(counters, only)
-            snapshot = self._with_servers(rows, counters, verified)
-            if whole or not verified:
-                break
-            again, _whole = self._port.services(False)
+        for reading in range(READINGS):
+            try:
+                rows, whole = self._services(counters, only)
+                snapshot = self._with_servers(rows, counters, verified)
+                if whole or not verified:
+                    break
+                again, _whole = self._port.services(False)
+            except AnswersLost:
+                self.close()
+                if reading == READINGS - 1:
+                    raise
+                continue
             if {row.service.key for row in again} == set(snapshot.services):
                 break
         return snapshot

@@ -27,7 +27,7 @@ class State(str, Enum):
     DONE = "done"  # the wanted result is there
     REFUSED = "refused"  # by the kernel; or its outcome is not known and the result is not there
     UNDONE = "undone"  # it was done, and was undone since another one was refused
-    NOT_TRIED = "not tried"  # since another one had been refused before
+    NOT_TRIED = "not tried"  # since another one was refused before; or its service was
     WITHHELD = "withheld"  # it would have left a service without a server
 
     def __str__(self) -> str:
@@ -117,6 +117,18 @@ def second_try(operation: Operation, number: int | None) -> Operation | None:
         return None
     kind = _SECOND_TRY.get((operation.kind, number))
     return operation._replace(kind=kind) if kind else None
+
+
+def outcome_of(operation: Operation, number: int, absent: Collection[ServiceKey]) -> Outcome:
+    """What the kernel's answer means; ``absent``: services whose addition was refused before.
+
+    That their servers cannot be added either is no error of its own.
+    """
+    missing = number == errno.ESRCH and operation.kind is Kind.ADD_SERVER
+    if missing and operation.service in absent:
+        return Outcome(operation, None, State.NOT_TRIED)
+    error = refusal(operation, number)
+    return Outcome(operation, error, State.REFUSED if error else State.DONE)
 
 
 def withheld(

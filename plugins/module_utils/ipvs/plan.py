@@ -31,6 +31,7 @@ class Kind(str, Enum):
         return self.value
 
 
+ADDITIONS = (Kind.ADD_SERVICE, Kind.ADD_SERVER)
 SERVICE_KINDS = (Kind.ADD_SERVICE, Kind.EDIT_SERVICE, Kind.DELETE_SERVICE)
 
 

@@ -56,8 +56,8 @@ class MemoryPort:
         connections: active, inactive and persistent ones of a server, where not 0.
         counted: counters of a service (key, None) or a server, where not 0.
         sent: every message ever sent, in order.
-        failing: place in ``sent`` -> error number that this message gets, or None for a message
-            that is carried out while its answer is lost.
+        failing: place in ``sent`` -> error number that this message gets; None for a message that
+            is carried out while its answer is lost; an exception for the socket's end in its place.
         meanwhile: called before every message with its place: what another program does.
         split: lists longer than this come in several pieces, not of one moment.
     """
@@ -69,7 +69,7 @@ class MemoryPort:
         self.running: dict[Role, Daemon] = {}
         self.times = Timeouts(900, 120, 300)
         self.sent: list[Command] = []
-        self.failing: dict[int, int | None] = {}
+        self.failing: dict[int, int | OSError | None] = {}
         self.meanwhile: Callable[[int], None] = lambda _place: None
         self.split = 1000
         self.lost_dumps = 0
@@ -130,6 +130,8 @@ class MemoryPort:
             self.meanwhile(place)
             self.sent.append(command)
             told = self.failing.get(place, 0)
+            if isinstance(told, OSError):
+                raise told
             if told:
                 numbers.append(told)
                 continue
