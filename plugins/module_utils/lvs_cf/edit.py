@@ -170,13 +170,14 @@ class _Editor:
             same = waiting.get(target.name)
             block_of, meaning_of = same.pop(0) if same else (None, None)
             pairs.append((target, block_of, meaning_of))
+        gap = self.gap(parent, kind) if wanted else 0  # as it is before blocks go
         for left in waiting.values():
             for block, _meaning in left:
                 self.remove_block(parent, block)
         self.reorder(parent, kind, [block for _target, block, _meaning in pairs if block])
         previous: Block | None = None
         for target, found, there in pairs:
-            previous = found or self.add_block(parent, kind, target.name, previous)
+            previous = found or self.add_block(parent, kind, target.name, previous, gap)
             self.contents(previous, kind, there, target)
 
     def contents(self, block: Block, kind: str, present: Named | None, wanted: Named) -> None:
@@ -211,14 +212,15 @@ class _Editor:
         for (start, stop), piece in reversed(list(zip(slots, pieces))):
             parent.items[start:stop] = piece
 
-    def add_block(self, parent: Block, kind: str, name: str, previous: Block | None) -> Block:
+    def add_block(
+        self, parent: Block, kind: str, name: str, previous: Block | None, gap: int
+    ) -> Block:
         """Add an empty block behind the previous one of its kind, or in front of the first."""
         self.close_all()
         outer = self.block_indent(parent, kind)
         opening = Line(header(outer, kind, name), self.end, 0, OPEN, kind, (name,))
         block = Block(kind, name, opening)
         block.close = Line(outer + "}", self.end, 0, CLOSE, "", ())
-        gap = self.gap(parent, kind)
         first = next(iter(parent.blocks(kind)), None)
         if previous is None and first is not None:
             start = _unit(parent, first)[0]

@@ -1,0 +1,284 @@
+#!/usr/bin/python
+
+# Copyright: (c) 2026, piranha.lvs founders
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module lvs_cf_global: its options and documentation. What it does is in _module/lvs_cf_plan.py."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: lvs_cf_global
+short_description: Manage the global directives of a cluster's lvs.cf
+version_added: "0.1.0"
+author: piranha.lvs founders (@piranha-lvs)
+description:
+  - Sets or removes global directives of a file C(lvs.cf) that people may also edit by hand.
+extends_documentation_fragment:
+  - ansible.builtin.files
+  - piranha.lvs.attributes
+  - piranha.lvs.attributes.actiongroup
+  - piranha.lvs.lvs_cf
+  - piranha.lvs.lvs_cf.edited
+  - piranha.lvs.lvs_cf.globals
+options:
+  state:
+    description:
+      - V(present) sets the directives that are given. All others stay as they are.
+      - V(absent) removes those that are given, whatever their values.
+    type: str
+    default: present
+    choices: [present, absent]
+  backup_copy:
+    description:
+      - Keep a copy of the file that is replaced, with the time in its name.
+      - In other modules this option is C(backup), which is a directive here, the address of the backup router.
+    type: bool
+    default: false
+seealso:
+  - module: piranha.lvs.lvs_cf
+  - module: piranha.lvs.lvs_cf_virtual_server
+  - module: piranha.lvs.lvs_cf_failover_service
+  - module: piranha.lvs.lvs_cf_info
+"""
+
+EXAMPLES = r"""
+# Before:
+#
+# | primary = 192.0.2.2
+# | keepalive = 2      # seconds
+# | deadtime = 6
+# |
+# | # The shop; ask Ada before you touch it.
+# | virtual web {
+# |         active = 1
+# |         address = 192.0.2.80 eth0:1
+# |         port = http
+# |
+# |         server rs1 {
+# |                 address = 198.51.100.11
+# |                 active = 1
+# |         }
+# |         server rs2 {
+# |                 address = 198.51.100.12
+# |                 active = 1
+# |                 weight = 2
+# |         }
+# | }
+
+- name: Present - add a backup router, and let both miss each other sooner
+  piranha.lvs.lvs_cf_global:
+    backup: 192.0.2.3
+    backup_active: true
+    keepalive: 500ms
+    deadtime: 2
+
+# Result:
+#
+# | changes:
+# |   - {where: globals, directive: keepalive, before: 2, after: 0.5}
+# |   - {where: globals, directive: deadtime, before: 6, after: 2}
+# |   - {where: globals, directive: backup, before: null, after: 192.0.2.3}
+# |   - {where: globals, directive: backup_active, before: null, after: 1}
+#
+# After:
+#
+# | primary = 192.0.2.2
+# | keepalive = 0.5      # seconds
+# | deadtime = 2
+# | backup = 192.0.2.3
+# | backup_active = 1
+# |
+# | # The shop; ask Ada before you touch it.
+# | virtual web {
+# |         active = 1
+# |         address = 192.0.2.80 eth0:1
+# |         port = http
+# |
+# |         server rs1 {
+# |                 address = 198.51.100.11
+# |                 active = 1
+# |         }
+# |         server rs2 {
+# |                 address = 198.51.100.12
+# |                 active = 1
+# |                 weight = 2
+# |         }
+# | }
+
+# Before:
+#
+# | primary = 192.0.2.2
+# | keepalive = 2      # seconds
+# | deadtime = 6
+# |
+# | # The shop; ask Ada before you touch it.
+# | virtual web {
+# |         active = 1
+# |         address = 192.0.2.80 eth0:1
+# |         port = http
+# |
+# |         server rs1 {
+# |                 address = 198.51.100.11
+# |                 active = 1
+# |         }
+# |         server rs2 {
+# |                 address = 198.51.100.12
+# |                 active = 1
+# |                 weight = 2
+# |         }
+# | }
+
+- name: Absent - let the times be the defaults again
+  piranha.lvs.lvs_cf_global:
+    unset: [keepalive, deadtime]
+
+# Result:
+#
+# | changes:
+# |   - {where: globals, directive: keepalive, before: 2, after: null}
+# |   - {where: globals, directive: deadtime, before: 6, after: null}
+#
+# After:
+#
+# | primary = 192.0.2.2
+# |
+# | # The shop; ask Ada before you touch it.
+# | virtual web {
+# |         active = 1
+# |         address = 192.0.2.80 eth0:1
+# |         port = http
+# |
+# |         server rs1 {
+# |                 address = 198.51.100.11
+# |                 active = 1
+# |         }
+# |         server rs2 {
+# |                 address = 198.51.100.12
+# |                 active = 1
+# |                 weight = 2
+# |         }
+# | }
+"""
+
+RETURN = r"""
+path:
+  description: The file, as given in O(path).
+  returned: always
+  type: str
+  sample: /etc/lvs.cf
+before:
+  description: The global directives as it was written in the file, without directives that are not; V(null) where there was none.
+  returned: success
+  type: dict
+  sample: {primary: 192.0.2.2, keepalive: 2}
+after:
+  description: The global directives as it is written in the file after the task; V(null) where there is none.
+  returned: success
+  type: dict
+  sample: {primary: 192.0.2.2, keepalive: 1}
+changes:
+  description: Every difference in what is written in the file, in its order.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    where:
+      description: The part of the file.
+      type: str
+      sample: virtual server web, real server rs1
+    directive:
+      description: The directive; empty where a whole block came or went.
+      type: str
+      sample: weight
+    before:
+      description: Its value before, as data; V(null) where it was not written.
+      type: raw
+      sample: 1
+    after:
+      description: Its value after the task; V(null) where it is not written any more.
+      type: raw
+      sample: 0
+  sample: [{where: globals, directive: keepalive, before: 2, after: 1}]
+findings:
+  description:
+    - What is to be said about the file as it is after the task, and about the options; errors where the module fails.
+    - Ansible shows warnings too, those that were there before the task aside.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    code:
+      description: A code that never changes its meaning.
+      type: str
+      sample: W303
+    severity:
+      description: One of V(error), V(warning) and V(advice).
+      type: str
+      sample: warning
+    line:
+      description: The line in the file; V(null) for what concerns no single line, or an option.
+      type: int
+      sample: 14
+    column:
+      description: The column in that line, from 1.
+      type: int
+      sample: 1
+    path:
+      description: The place in the module's options; V(null) for a line of the file.
+      type: str
+      sample: virtual_servers[0]
+    message:
+      description: What is wrong or doubtful.
+      type: str
+      sample: virtual server `web` is active and has no active server
+    remedy:
+      description: What to do about it; may be empty.
+      type: str
+      sample: set `active = 1` in a server
+  sample:
+    - code: W303
+      severity: warning
+      line: 14
+      column: 1
+      path: null
+      message: virtual server `web` is active and has no active server
+      remedy: set `active = 1` in a server
+digest:
+  description:
+    - A digest of what the file means after the task; V(null) where there is no file.
+    - It is the same for two files that differ only in comments, layout, spelling and written-out defaults.
+  returned: success
+  type: str
+  sample: 60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752
+backup_file:
+  description: The copy of the file that was replaced or removed.
+  returned: when O(backup_copy) is set, there was a file and it was changed
+  type: str
+  sample: /etc/lvs.cf.2416.2026-11-22@15:40:12~
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.piranha.lvs.plugins.module_utils._module.lvs_cf_file import run_module
+from ansible_collections.piranha.lvs.plugins.module_utils._module.lvs_cf_options import (
+    file_spec,
+    object_spec,
+)
+from ansible_collections.piranha.lvs.plugins.module_utils._module.lvs_cf_plan import plan_object
+from ansible_collections.piranha.lvs.plugins.module_utils.lvs_cf.directives import GLOBAL
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={**file_spec("backup_copy"), **object_spec(GLOBAL)},
+        add_file_common_args=True,
+        supports_check_mode=True,
+    )
+    run_module(
+        module, lambda options, present: plan_object(options, present, GLOBAL), "backup_copy"
+    )
+
+
+if __name__ == "__main__":
+    main()
