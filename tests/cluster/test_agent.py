@@ -122,13 +122,12 @@ def test_a_power_cut_is_a_short_gap(cluster: Cluster, r1: Router, r2: Router) ->
     assert "DOWN" in r2.shown()
 
 
-def test_a_stopped_service_hands_over_and_costs_at_most_the_open_connection(
+def test_a_stopped_service_hands_over_without_a_failed_request(
     cluster: Cluster, r1: Router, r2: Router
 ) -> None:
     with cluster.traffic() as requests:
         moment = time.time()
         assert r1.stop() == 0
-        gone = time.time()
         assert r1.holds() == set()
         soon(lambda: r2.state() == "active", "r2 is active")
         time.sleep(2)
@@ -137,11 +136,7 @@ def test_a_stopped_service_hands_over_and_costs_at_most_the_open_connection(
         time.sleep(3)
     figures = summary(requests)
     print(f"first answer {first_answer_after(requests, moment)} s after the stop; {figures}")
-    # The partner has no entry for a connection that is open while the addresses move (connection
-    # sync is not built yet), and resets it. With a request every 50 ms that is one at the most,
-    # and nothing that begins once the addresses have gone may fail.
-    assert summary(requests, after=gone).failed == 0, figures
-    assert figures.errors in ({}, {"Connection reset by peer": 1}), figures
+    assert figures.failed == 0, figures
     assert figures.longest_gap < DEADTIME, "the partner did not wait for the dead time"
     holders = [router.name for router in (r1, r2) if router.holds()]
     assert len(holders) == 1

@@ -22,6 +22,7 @@ from piranha.pulse.machine import State, Timing
 from piranha.pulse.wire import Key, Role
 
 KEY = Key.of(bytes(range(32)))
+PORTION = b"connections"
 QUEUE = 277  # datagrams that a socket's default buffer holds
 RESTART = 0.02  # seconds until a forked heart is back
 
@@ -107,6 +108,7 @@ class World:
         self.none_since: float | None = 0.0
         self.two_since: float | None = None
         self.took = 0
+        self.taken = 0
         self.trace: list[str] = []
         for number, router in enumerate(self.routers):
             self.at(self.random.uniform(0, 2) * deadtime, partial(self.start, number))
@@ -309,6 +311,21 @@ class World:
                     self.note(f"{router.name}: {effect.text}")
                 case Deed.ANNOUNCE:
                     self.took += 1
+                case Deed.HAND_OVER | Deed.TAKE | Deed.GOODBYE:
+                    self.part(number, router.engine, effect, now)
+
+    def part(self, number: int, engine: Engine, effect: Effect, now: float) -> None:
+        """Hand over without waiting, take what comes, say goodbye."""
+        if effect.deed is Deed.HAND_OVER:
+            _sequence, data = engine.hand(PORTION, now)
+            self.send(number, data)
+        elif effect.deed is Deed.GOODBYE:
+            self.send(number, engine.goodbye(now))
+        else:
+            if effect.data != PORTION:
+                self.fail("a portion of connections came as another")
+            self.taken += 1
+            self.carry(number, engine.take((effect.sequence,), now))
 
     # -- the network --------------------------------------------------------------------------
 

@@ -52,7 +52,19 @@ def test_addresses_follow_the_states() -> None:
                 if gains and why is not Input.ADOPT:
                     assert Do.ACQUIRE in cell.do, (role, state, why)
                 if Do.RELEASE in cell.do:
-                    assert cell.do[0] is Do.RELEASE, "nothing is said before it is so"
+                    before = cell.do[: cell.do.index(Do.RELEASE)]
+                    assert set(before) <= {Do.HAND_OVER}, "nothing is said before it is so"
+
+
+def test_connections_go_before_the_addresses_and_what_began_meanwhile_after_them() -> None:
+    for role in Role:
+        for state in HOLDING:
+            assert TABLES[role][state][Input.STOP].do == (
+                Do.HAND_OVER,
+                Do.RELEASE,
+                Do.HAND_OVER,
+                Do.GOODBYE,
+            )
 
 
 def test_every_state_can_be_reached_and_stopped() -> None:

@@ -30,6 +30,7 @@ from .wire import (
     Echo,
     Heartbeat,
     Key,
+    Kind,
     PeerState,
     Reason,
     Refused,
@@ -133,7 +134,19 @@ class Conversation:
         self._sent.clear()
         self._partner.confirmed = False
 
-    def compose(self, state: PeerState, now: float, answer: Answer | None = None) -> bytes:
+    @property
+    def sequence(self) -> int:
+        """The sequence of the heartbeat composed last."""
+        return self._sequence
+
+    def compose(
+        self,
+        state: PeerState,
+        now: float,
+        answer: Answer | None = None,
+        kind: Kind = Kind.PLAIN,
+        body: bytes = b"",
+    ) -> bytes:
         """Give the next heartbeat to send, now; `answer` replaces the usual echo."""
         self._sequence += 1
         self._sent.append((now, self._sequence))
@@ -148,6 +161,8 @@ class Conversation:
                 echo=echo.echo,
                 echo_session=echo.session,
                 echo_sequence=echo.sequence,
+                kind=kind,
+                body=body,
             ),
             self.keys[0],
         )

@@ -14,8 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .conversation import Accepted, Conversation
+from .handover import confirmed, receipt
 from .machine import HOLDING, SAID, Do, Input, Machine, State, Step, Timing
-from .wire import Key, PeerState, Reason
+from .wire import Key, Kind, PeerState, Reason
 
 
 class Deed(enum.Enum):
@@ -28,15 +29,22 @@ class Deed(enum.Enum):
     LOOK = "look"
     SESSION = "session"
     """The session has changed: whoever may have to say goodbye for us must learn it."""
+    HAND_OVER = "hand over"
+    """Give the partner our connections; see `hand` and `confirmed`."""
+    TAKE = "take"
+    """Connections of the partner have come; to be confirmed with `take`."""
+    GOODBYE = "goodbye"
+    """Send what `goodbye` gives: made only now, since it must be the last that is said."""
     LOG = "log"
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """One deed; `data` goes with SEND, `level` and `text` with LOG."""
+    """One deed. `data` goes with SEND and TAKE, `sequence` with TAKE; `level`, `text` with LOG."""
 
     deed: Deed
     data: bytes = b""
+    sequence: int = 0
     level: str = "info"
     text: str = ""
 
@@ -110,6 +118,8 @@ class Engine:
         effects += self._carry(steps, now)
         if verdict.introduced and not any(effect.deed is Deed.SEND for effect in effects):
             effects += self._send(now)
+        if verdict.beat.kind is Kind.CONNECTIONS:
+            effects.append(Effect(Deed.TAKE, verdict.beat.body, verdict.beat.sequence))
         return effects
 
     def tick(self, now: float) -> list[Effect]:
@@ -127,6 +137,42 @@ class Engine:
     def stop(self, now: float) -> list[Effect]:
         """Hand over and end."""
         return self._carry(self.machine.stop(now), now)
+
+    def goodbye(self, now: float) -> bytes:
+        """Give the datagram that GOODBYE sends."""
+        return self.conversation.compose(PeerState.LEAVING, now)
+
+    # -- connections ---------------------------------------------------------------------------
+
+    def hand(self, portion: bytes, now: float) -> tuple[int, bytes]:
+        """Give the sequence and the datagram by which the partner gets a portion of connections.
+
+        It says that we are active: until the goodbye the partner is to leave the addresses alone.
+        """
+        talk = self.conversation
+        data = talk.compose(PeerState.ACTIVE, now, kind=Kind.CONNECTIONS, body=portion)
+        return talk.sequence, data
+
+    def confirmed(self, data: bytes, now: float) -> tuple[int, ...] | None:
+        """Hear a datagram while handing over: the sequences that a receipt confirms, else None.
+
+        Nothing else that the partner says could change what we are about to do.
+        """
+        verdict = self.conversation.accept(data, now)
+        if not isinstance(verdict, Accepted) or verdict.beat.kind is not Kind.TAKEN:
+            return None
+        try:
+            return confirmed(verdict.beat.body)
+        except ValueError:
+            return None
+
+    def take(self, sequences: tuple[int, ...], now: float) -> list[Effect]:
+        """Confirm portions that TAKE gave; none: this router cannot take connections."""
+        said, body = SAID[self.machine.state], receipt(sequences)
+        data = self.conversation.compose(said, now, kind=Kind.TAKEN, body=body)
+        return [Effect(Deed.SEND, data)]
+
+    # -- numbers -------------------------------------------------------------------------------
 
     def reload(
         self, keys: tuple[Key, ...], timing: Timing, digest: bytes, now: float
@@ -161,8 +207,11 @@ class Engine:
             case Do.SEND:
                 return self._send(now, SAID[state])
             case Do.GOODBYE:
-                times = GOODBYES if self.machine.timing.partnered else 0
-                return [e for _unused in range(times) for e in self._send(now, PeerState.LEAVING)]
+                return [Effect(Deed.GOODBYE)] * (GOODBYES if self.machine.timing.partnered else 0)
+            case Do.HAND_OVER:
+                # To a partner that is not there, or holds the addresses too, nothing moves.
+                ready = self.machine.partner is PeerState.STANDBY
+                return [Effect(Deed.HAND_OVER)] if ready else []
             case Do.ROTATE:
                 return self._rotate(now)
             case Do.ACQUIRE:

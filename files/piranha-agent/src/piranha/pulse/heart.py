@@ -26,9 +26,11 @@ from piranha.net.announce import Announcer
 from piranha.net.rtnetlink import Netlink
 
 from . import ledger, report
+from .arrival import Arrival
 from .engine import Deed, Effect, Engine
 from .heart_settings import HeartSettings, SettingsError, extract
 from .keys import KeyFileError, read_keys
+from .parting import Parting
 from .pathways import Pathways
 from .priority import raise_priority
 from .wire import SESSION_SIZE, Key
@@ -39,7 +41,7 @@ TELL = 1.0
 MEND = 5.0
 """Seconds between two attempts to set addresses that could not be set."""
 GOODBYE_GAP = 0.003
-"""Seconds between two goodbyes, so that one short burst of loss does not take all."""
+"""Seconds after each goodbye, so that one short burst of loss does not take all."""
 
 
 class CannotRun(Exception):
@@ -103,6 +105,8 @@ class Heart:
             lambda: os.urandom(SESSION_SIZE),
             now,
         )
+        self._arrival = Arrival(self._settings.services)
+        self._parting: Parting | None = None
         self._sessions: tuple[bytes, ...] = ()
         self._address_problems: list[str] = []
         self._told: dict[str, Any] = {}
@@ -126,6 +130,7 @@ class Heart:
         self._sessions = before.sessions if before else ()
         self._note_session()
         self._carry(self._engine.start(now, self._adopt()), now)
+        self._arrival.clear()
         while not self._ending:
             self._turn()
         return OK
@@ -141,6 +146,8 @@ class Heart:
         due = self._engine.next_at()
         if self._announcer is not None and (announce := self._announcer.next_at()) is not None:
             due = min(due, announce)
+        if (arrival := self._arrival.next_at()) is not None:
+            due = min(due, arrival)
         # Rounded up: waking a moment early would cost a second turn.
         wait = max(0, min(int((due - clock()) * 1000) + 1, 1000))
         ready = {number for number, _unused in self._poll.poll(wait)}
@@ -151,6 +158,9 @@ class Heart:
         for data in self._paths.receive(ready):
             self._carry(self._engine.received(data, now), now)
         self._carry(self._engine.tick(now), now)
+        if (taken := self._arrival.step(now)) is not None:
+            self._carry(self._engine.take(taken, now), now)
+        self._log("notice", self._arrival.news())
         if self._announcer is not None and (problem := self._announcer.step(now)):
             self._log("warning", problem)
         self._tick(now)
@@ -195,6 +205,13 @@ class Heart:
                         self._carry(self._engine.lost(now), now)
                 case Deed.SESSION:
                     self._note_session()
+                case Deed.HAND_OVER:
+                    self._hand_over()
+                case Deed.TAKE:
+                    self._log("warning", self._arrival.take(effect.data, effect.sequence, now))
+                case Deed.GOODBYE:
+                    self._paths.send(self._engine.goodbye(clock()))
+                    time.sleep(GOODBYE_GAP)
                 case Deed.LOG:
                     self._reason, _unused, _unused = effect.text.partition(": ")
                     self._log(effect.level, effect.text)
@@ -327,16 +344,19 @@ class Heart:
             self._stop(now)
 
     def _stop(self, now: float) -> None:
-        """Let go of the addresses, then say goodbye, a few times over."""
+        """Hand over and let go, then say goodbye, a few times over."""
         self._ending = True
-        said = 0
-        for effect in self._engine.stop(now):
-            if effect.deed is Deed.SEND:
-                if said:
-                    time.sleep(GOODBYE_GAP)
-                said += 1
-            self._carry([effect], now)
+        self._carry(self._engine.stop(now), now)
+        if self._parting is not None:
+            self._log(*self._parting.told())
+        self._arrival.end()
         ledger.forget(self._run_dir)
+
+    def _hand_over(self) -> None:
+        if self._parting is None:
+            services = self._settings.services
+            self._parting = Parting(self._engine, self._paths, services, clock)
+        self._parting.hand_over()
 
     def _reload(self, ask: object, now: float) -> dict[str, Any]:
         """Take a new configuration, or leave everything as it is and say why."""
@@ -347,6 +367,7 @@ class Heart:
             return {"answer": ask, "ok": False, "error": str(error)}
         before, self._settings = self._settings, settings
         self._paths = paths
+        self._arrival.services = settings.services
         self._watch()
         self._exchange(before.addresses, now)
         keys = keys or self._engine.conversation.keys

@@ -13,6 +13,7 @@ from piranha.core.lvs_cf.config import Config, Section, write
 from piranha.net.addresses import VirtualAddress
 from piranha.net.rtnetlink import Address
 
+from .handover import Services
 from .machine import Timing
 from .wire import DIGEST_SIZE, Role
 
@@ -39,6 +40,7 @@ class HeartSettings:
     port: int
     key_file: Path
     addresses: tuple[VirtualAddress, ...]
+    services: Services
     digest: bytes
     """Of the configuration's meaning: comments and spacing do not count."""
 
@@ -85,6 +87,7 @@ def extract(config: Config, own: frozenset[Address]) -> HeartSettings:
         port=section.number("heartbeat_port") or 539,
         key_file=Path(section.text("heartbeat_key_file") or "/etc/piranha/heartbeat.key"),
         addresses=_virtual_addresses(config),
+        services=Services(config),
         digest=hashlib.sha256(write(config).encode()).digest()[:DIGEST_SIZE],
     )
 

@@ -20,6 +20,9 @@ Rules behind the tables:
   but be in DOUBT: believe nothing said before (new session), look what the kernel holds, and
   give way to a partner that is active, whatever the roles. The answer takes one round trip.
 - An adopted address is not announced again: nobody else had it.
+- Whoever is asked to stop hands its connections over before it lets go of the addresses, since a
+  packet that comes before its connection is answered with a reset; and those that began meanwhile
+  once it has let go, before the goodbye.
 """
 
 from __future__ import annotations
@@ -86,6 +89,8 @@ class Do(enum.Enum):
 
     ACQUIRE = "acquire"
     RELEASE = "release"
+    HAND_OVER = "hand over"
+    """Give the partner the connections that it was not given yet, for a bounded time."""
     ANNOUNCE = "announce"
     SEND = "send"
     """A heartbeat now."""
@@ -108,7 +113,7 @@ _TAKE = Next(State.ACTIVE, (Do.ACQUIRE, Do.ANNOUNCE, Do.SEND))
 _GIVE_WAY = Next(State.STANDBY, (Do.RELEASE, Do.SEND))
 _SURE = Next(State.ACTIVE, (Do.ANNOUNCE, Do.SEND))
 _DOUBT = Next(State.DOUBT, (Do.ROTATE, Do.LOOK, Do.SEND))
-_LEAVE = Next(State.STOPPED, (Do.RELEASE, Do.GOODBYE))
+_LEAVE = Next(State.STOPPED, (Do.HAND_OVER, Do.RELEASE, Do.HAND_OVER, Do.GOODBYE))
 _BROKEN = Next(State.FAULT, (Do.RELEASE, Do.SEND))
 
 

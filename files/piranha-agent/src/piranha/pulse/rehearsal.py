@@ -15,6 +15,7 @@ from pathlib import Path
 from piranha.control.link import Link
 from piranha.net.addresses import Addresses
 from piranha.net.rtnetlink import Netlink
+from piranha.net.sync import Backup
 
 from . import report
 from .engine import Engine
@@ -30,6 +31,7 @@ def rehearse(config_path: Path, link: Link) -> None:
     addresses = Addresses(Netlink())
     settings, keys = read_settings(config_path, addresses)
     addresses.missing(settings.addresses)
+    Backup().rehearse()
     now = clock()
     keys = keys or (Key.of(os.urandom(32)),)
     engine = Engine(keys, settings.timing, settings.digest, lambda: os.urandom(SESSION_SIZE), now)

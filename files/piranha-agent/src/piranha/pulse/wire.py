@@ -10,13 +10,16 @@ Layout of version 1, in network byte order:
     magic "PLVS", version, state, role, echo kind          8 bytes
     key id                                                 4   which key it is made with
     length of the whole datagram                           2
-    reserved                                               2
+    kind                                                   2   what the body is
     session of the sender                                 16   random at each start
     sequence                                               8   grows with each heartbeat
     echoed session, echoed sequence                       24   what the sender heard from us
     digest of the sender's configuration                   8
-    (a later minor layout may add fields here; who does not know them leaves them alone)
+    body                                                   0 to 920
     HMAC-SHA256 over all of the above                     32
+
+Whatever its kind, it is a heartbeat and counts as one. Who does not know a kind leaves the body
+alone, as all did before there were kinds.
 """
 
 from __future__ import annotations
@@ -41,6 +44,7 @@ The heart itself stays below, so a farewell always comes after everything the he
 
 _HEAD = struct.Struct(f"!4sBBBB4sHH{SESSION_SIZE}sQ{SESSION_SIZE}sQ{DIGEST_SIZE}s")
 SIZE = _HEAD.size + MAC_SIZE
+MAX_BODY = MAX_SIZE - SIZE
 
 NO_SESSION = bytes(SESSION_SIZE)
 
@@ -86,6 +90,16 @@ class Echo(enum.IntEnum):
     """It takes that session for ended; a heart that still uses it must begin another."""
 
 
+class Kind(enum.IntEnum):
+    """What a heartbeat carries beside its news."""
+
+    PLAIN = 0
+    CONNECTIONS = 1
+    """Connections that the receiver is to take over (handover.py)."""
+    TAKEN = 2
+    """The receipt for such."""
+
+
 class Reason(enum.Enum):
     """Why a datagram was refused; the value is the name counted under."""
 
@@ -100,6 +114,9 @@ class Reason(enum.Enum):
     CLOSED = "closed"
     UNCONFIRMED = "unconfirmed"
     STRANGER = "stranger"
+
+
+_KINDS = frozenset(Kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +147,9 @@ class Heartbeat:
     echo: Echo = Echo.NONE
     echo_session: bytes = NO_SESSION
     echo_sequence: int = 0
+    kind: Kind = Kind.PLAIN
+    body: bytes = b""
+    """At most `MAX_BODY` bytes; none with Kind.PLAIN."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +160,7 @@ class Refused:
 
 
 def encode(beat: Heartbeat, key: Key) -> bytes:
-    """Give the datagram of a heartbeat, `SIZE` bytes."""
+    """Give the datagram of a heartbeat, `SIZE` bytes and its body."""
     head = _HEAD.pack(
         MAGIC,
         VERSION,
@@ -148,15 +168,16 @@ def encode(beat: Heartbeat, key: Key) -> bytes:
         beat.role,
         beat.echo,
         key.id,
-        SIZE,
-        0,
+        SIZE + len(beat.body),
+        beat.kind,
         beat.session,
         beat.sequence,
         beat.echo_session,
         beat.echo_sequence,
         beat.digest,
     )
-    return head + hmac.digest(key.secret, head, "sha256")
+    signed = head + beat.body
+    return signed + hmac.digest(key.secret, signed, "sha256")
 
 
 def decode(data: bytes, keys: tuple[Key, ...]) -> Heartbeat | Refused:
@@ -185,6 +206,7 @@ def decode(data: bytes, keys: tuple[Key, ...]) -> Heartbeat | Refused:
     except ValueError:
         # Made with our key, so by a later version that kept the number: not ours to guess.
         return Refused(Reason.VERSION)
+    known = fields[7] in _KINDS
     return Heartbeat(
         state=state,
         role=role,
@@ -194,4 +216,6 @@ def decode(data: bytes, keys: tuple[Key, ...]) -> Heartbeat | Refused:
         echo=echo,
         echo_session=fields[10],
         echo_sequence=fields[11],
+        kind=Kind(fields[7]) if known else Kind.PLAIN,
+        body=data[_HEAD.size : -MAC_SIZE] if known and fields[7] else b"",
     )
