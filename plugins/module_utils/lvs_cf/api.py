@@ -15,7 +15,8 @@ from .check import check
 from .config import Config, read, write
 from .data import Built, digest, from_data, to_data
 from .document import Document, parse
-from .findings import ERROR, Finding, in_order
+from .findings import ERROR, Finding, in_order, of_host
+from .silence import MARKER, heed
 
 __all__ = [
     "Built",
@@ -53,6 +54,8 @@ def load(text: str, name: str = "lvs.cf") -> Loaded:
     document = parse(text)
     config, findings = read(document)
     everything = document.findings + findings + check(config)
+    if MARKER in text:
+        everything = heed(document, everything, lambda code: not of_host(code))
     return Loaded(document, config, in_order(everything), name)
 
 

@@ -63,6 +63,22 @@ CODES = {
     "A301": "the virtual address stands on the interface itself",
     "A302": "a setting that has no effect",
     "A303": "NAT without a floating gateway address",
+    "E501": "on this host: a device is not there",
+    "E502": "on this host: neither router's address",
+    "E503": "on this host: a program is not there or cannot be run",
+    "E504": "on this host: others than root could change a program",
+    "E505": "on this host: the kernel lacks IPVS or a scheduler",
+    "E506": "on this host: the heartbeat key cannot be used",
+    "W501": "on this host: a device is down or has no carrier",
+    "W502": "on this host: an address is in no network of its device",
+    "W503": "on this host: an address is already on another device",
+    "W504": "on this host: a real server is not in a connected network, as direct routing needs",
+    "W505": "on this host: packets are not forwarded, as NAT needs",
+    "W506": "on this host: the synchronisation daemon's interface has no multicast",
+    "W507": "on this host: a host name cannot be resolved",
+    "A501": "on this host: something could not be looked at",
+    "A901": "a comment silences a finding that is not there",
+    "A902": "a comment to piranha cannot do what it should",
 }
 
 _SEVERITY = {"E": ERROR, "W": WARNING, "A": ADVICE}
@@ -112,11 +128,21 @@ class Place(NamedTuple):
 NOWHERE = Place()
 
 
+def severity_of(code: str) -> str:
+    """The severity that a code stands for."""
+    return _SEVERITY[code[0]]
+
+
+def of_host(code: str) -> bool:
+    """Whether a code is about the machine; such findings are only searched when asked for."""
+    return code[1:2] == "5"
+
+
 def finding(code: str, place: Place, message: str, remedy: str = "") -> Finding:
     """Build a finding; its severity follows from its code."""
     return Finding(
         code,
-        _SEVERITY[code[0]],
+        severity_of(code),
         place.line,
         place.column,
         place.length,

@@ -122,5 +122,5 @@ def test_blocks_of_the_other_service_are_set_aside() -> None:
 
 def test_every_code_names_its_severity_and_has_a_meaning() -> None:
     for code, meaning in CODES.items():
-        assert re.fullmatch("[EWA][1-3][0-9]{2}", code)
+        assert re.fullmatch("[EWA][1-9][0-9]{2}", code)
         assert meaning
