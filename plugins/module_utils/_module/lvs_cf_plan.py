@@ -37,6 +37,7 @@ from ..lvs_cf.merge import (
 Options = Mapping[str, object]
 DEVICE = "device"  # the key beside `address` of virtual servers and failover services
 PRESENT = "present"
+_SWITCHES = ("true", "false", "yes", "no", "on", "off")
 
 
 @dataclass
@@ -94,6 +95,9 @@ def plan_object(options: Options, present: str | None, kind: str) -> Plan:
     known = [*TABLES[kind].rows, *((DEVICE,) if kind in (VIRTUAL, FAILOVER) else ())]
     item = {key: options[key] for key in known if options.get(key) is not None}
     state, path = str(options["state"]), str(options["path"])
+    if kind == GLOBAL and str(item.get("backup")).lower() in _SWITCHES:
+        sentence = "`backup` is the backup router's address here; `backup_copy` keeps a copy"
+        return Plan(present, refused=sentence)
     unset = options.get("unset")
     for key in unset if isinstance(unset, list) else ():
         if key in item:
