@@ -4,7 +4,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-FileCopyrightText: piranha.lvs founders
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The module ipvs_info: its options and documentation. What it does is in _module/ipvs_table.py."""
+"""The module ipvs_info: options and documentation. What it does is in _module/ipvs_settings.py."""
 
 from __future__ import annotations
 
@@ -14,13 +14,18 @@ short_description: Read the kernel's IPVS table
 version_added: "0.1.0"
 author: piranha.lvs founders (@piranha-lvs)
 description:
-  - Returns the virtual services of the kernel's IPVS table with their real servers, IPv4 and IPv6, whoever put them there.
+  - Returns the virtual services of the kernel's IPVS table with their real servers, IPv4 and IPv6, whoever put them there,
+    and the timeouts and sync daemons beside it.
+  - What it returns can be given to M(piranha.lvs.ipvs_table), which then changes nothing.
   - Asks the kernel itself, by netlink. The program C(ipvsadm) is not needed.
 extends_documentation_fragment:
   - piranha.lvs.attributes
   - piranha.lvs.attributes.actiongroup
   - piranha.lvs.attributes.info_module
+  - piranha.lvs.ipvs.named_service
 options:
+  service:
+    description: The only virtual service to read. Without it all are read.
   counters:
     description: Return connections and counters too.
     type: bool
@@ -29,10 +34,12 @@ requirements:
   - Python 3.9 or later on the target.
   - A kernel with IPVS, and root or the capability CAP_NET_ADMIN.
 notes:
-  - The kernel is asked service by service. While somebody else changes the table, the answer may mix before and after.
+  - The kernel is asked service by service, and again where a list may have changed meanwhile. While somebody else changes the
+    table, the answer may still mix before and after.
   - The kernel sums up counters every two seconds; connections are those of the moment.
   - Each network namespace has a table of its own; the one of the module's process is read.
 seealso:
+  - module: piranha.lvs.ipvs_table
   - module: piranha.lvs.router_info
 """
 
@@ -52,6 +59,10 @@ EXAMPLES = r"""
     web: >-
       {{ table.services | selectattr('protocol', 'eq', 'tcp') | selectattr('address', 'eq', '192.0.2.80')
          | selectattr('port', 'eq', 80) | first }}
+
+- name: Read one service only
+  piranha.lvs.ipvs_info:
+    service: {address: 192.0.2.80, port: 80}
 
 - name: Read the table with connections and counters
   piranha.lvs.ipvs_info:
@@ -189,15 +200,33 @@ commands:
   sample:
     - -A -t 192.0.2.80:80 -s wlc
     - -a -t 192.0.2.80:80 -r 198.51.100.21:80 -m -w 1
+timeouts:
+  description: How long idle connections are remembered, in seconds. See M(piranha.lvs.ipvs_timeouts).
+  returned: success
+  type: dict
+  sample: {tcp: 900, tcp_fin: 120, udp: 300}
+sync_daemons:
+  description: The sync daemons that run. See M(piranha.lvs.ipvs_sync_daemon).
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - {role: master, interface: eth2, syncid: 7, maxlen: 1472, group: 224.0.0.81, port: 8848, ttl: 1}
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.piranha.lvs.plugins.module_utils._module.ipvs_table import run_info
+from ansible_collections.piranha.lvs.plugins.module_utils._module.ipvs_options import (
+    named_service_spec,
+)
+from ansible_collections.piranha.lvs.plugins.module_utils._module.ipvs_settings import run_info
 
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={"counters": {"type": "bool", "default": False}},
+        argument_spec={
+            "service": named_service_spec(required=False),
+            "counters": {"type": "bool", "default": False},
+        },
         supports_check_mode=True,
     )
     run_info(module)

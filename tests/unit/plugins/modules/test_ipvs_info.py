@@ -12,17 +12,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.piranha.lvs.plugins.module_utils._module import ipvs_table
-from ansible_collections.piranha.lvs.plugins.module_utils.ipvs.codec import (
-    Counters,
-    ServerRow,
-    ServiceRow,
-)
-from ansible_collections.piranha.lvs.plugins.module_utils.ipvs.kernel import Snapshot
+from ansible_collections.piranha.lvs.plugins.module_utils._module import ipvs_work
+from ansible_collections.piranha.lvs.plugins.module_utils.ipvs.codec import Counters
+from ansible_collections.piranha.lvs.plugins.module_utils.ipvs.kernel import Kernel
 from ansible_collections.piranha.lvs.plugins.module_utils.ipvs.model import (
     Server,
     ServerKey,
@@ -31,7 +26,12 @@ from ansible_collections.piranha.lvs.plugins.module_utils.ipvs.model import (
     Table,
 )
 from ansible_collections.piranha.lvs.plugins.module_utils.ipvs.outcome import no_ipvs, spoken
+from ansible_collections.piranha.lvs.plugins.module_utils.ipvs.settings import Daemon, Role
 from ansible_collections.piranha.lvs.plugins.modules import ipvs_info
+
+from tests.unit.plugins.module_utils.ipvs.memory import MemoryPort
+
+from .running import run
 
 WEB = Service(ServiceKey.by_address("tcp", "192.0.2.80", 80), "rr", persistence=300)
 MARK = Service(ServiceKey.by_mark(5, "ipv6"), "sh", flags=["sh-port"], engine="sip")
@@ -39,62 +39,28 @@ ONE = Server(ServerKey("198.51.100.21", 80), 2, upper=9, lower=3)
 COUNTERS = Counters(*range(1, 11))
 
 
-class Left(Exception):
-    """The module ended, with these results."""
+@pytest.fixture
+def full(memory: MemoryPort) -> MemoryPort:
+    """A kernel with two services, a server and its connections, and a sync daemon."""
+    memory.table = Table([(MARK, []), (WEB, [ONE])])
+    memory.connections[WEB.key, ONE.key] = (3, 4, 5)
+    memory.counted = {(WEB.key, None): COUNTERS, (WEB.key, ONE.key): COUNTERS}
+    memory.running[Role.MASTER] = Daemon("master", "eth0", syncid=7)
+    return memory
 
 
-class FakeModule:
-    """What the glue uses of AnsibleModule."""
-
-    def __init__(self, **params: object) -> None:
-        self.params = params
-
-    def exit_json(self, **results: object) -> None:
-        raise Left({"failed": False, **results})
-
-    def fail_json(self, **results: object) -> None:
-        raise Left({"failed": True, **results})
-
-
-class FakeKernel:
-    """A kernel with the table above; raises what it is told to."""
-
-    errors: tuple[Exception, ...] = ()
-
-    def __enter__(self) -> FakeKernel:
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        pass
-
-    def snapshot(self, counters: bool) -> Snapshot:
-        if self.errors:
-            raise self.errors[0]
-        tallies = COUNTERS if counters else None
-        return Snapshot(
-            Table([(MARK, []), (WEB, [ONE])]),
-            {MARK.key: ServiceRow(MARK, tallies), WEB.key: ServiceRow(WEB, tallies)},
-            {(WEB.key, ONE.key): ServerRow(ONE, 3, 4, 5, tallies)},
-        )
-
-
-def result_of(monkeypatch: pytest.MonkeyPatch, error: Exception | None, **params: object) -> Any:
-    monkeypatch.setattr(FakeKernel, "errors", (error,) if error else ())
-    monkeypatch.setattr(ipvs_table, "Kernel", FakeKernel)
-    with pytest.raises(Left) as left:
-        ipvs_table.run_info(FakeModule(**params))  # type: ignore[arg-type]
-    return left.value.args[0]
-
-
-def test_the_table_is_sorted_plain_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    result = result_of(monkeypatch, None, counters=False)
-    assert result == json.loads(json.dumps(result))
+@pytest.mark.usefixtures("full")
+def test_the_table_is_sorted_plain_data() -> None:
+    result = run(ipvs_info)
     assert result["changed"] is False
     assert result["commands"] == [
         "-A -t 192.0.2.80:80 -s rr -p 300",
         "-a -t 192.0.2.80:80 -r 198.51.100.21:80 -m -w 2 -x 9 -y 3",
         "-A -f 5 -6 -s sh --pe sip -b sh-port",
     ]
+    assert result["timeouts"] == {"tcp": 900, "tcp_fin": 120, "udp": 300}
+    (daemon,) = result["sync_daemons"]
+    assert (daemon["role"], daemon["interface"], daemon["syncid"]) == ("master", "eth0", 7)
     web, mark = result["services"]
     assert web == {
         "family": "ipv4",
@@ -122,20 +88,24 @@ def test_the_table_is_sorted_plain_data(monkeypatch: pytest.MonkeyPatch) -> None
             }
         ],
     }
-    assert (mark["fwmark"], mark["address"], mark["port"], mark["protocol"]) == (
-        5,
-        None,
-        None,
-        None,
-    )
+    by_address = (mark["address"], mark["port"], mark["protocol"])
+    assert (mark["fwmark"], *by_address) == (5, None, None, None)
     assert (mark["engine"], mark["flags"], mark["servers"]) == ("sip", ["sh-port"], [])
 
 
-def test_counters_come_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    web, mark = result_of(monkeypatch, None, counters=True)["services"]
-    assert mark["counters"] == COUNTERS._asdict()
-    assert web["servers"][0]["counters"] == COUNTERS._asdict()
+@pytest.mark.usefixtures("full")
+def test_counters_come_on_request() -> None:
+    web, mark = run(ipvs_info, counters=True)["services"]
+    assert web["counters"] == web["servers"][0]["counters"] == COUNTERS._asdict()
+    assert set(mark["counters"].values()) == {0}
     assert web["servers"][0]["connections"] == {"active": 3, "inactive": 4, "persistent": 5}
+
+
+def test_one_service_alone_is_read_alone(full: MemoryPort) -> None:
+    (mark,) = run(ipvs_info, service={"fwmark": 5, "family": "ipv6"})["services"]
+    assert mark["fwmark"] == 5
+    assert full.reads == 2  # the service and its servers
+    assert run(ipvs_info, service={"fwmark": 6})["services"] == []
 
 
 @pytest.mark.parametrize(
@@ -156,15 +126,21 @@ def test_counters_come_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_keeps_it_from_reading_is_one_sentence(
     monkeypatch: pytest.MonkeyPatch, error: Exception, sentence: str
 ) -> None:
-    result = result_of(monkeypatch, error, counters=False)
-    assert result == {"failed": True, "msg": sentence}
+    def refused(_kernel: Kernel, *_arguments: object, **_options: object) -> None:
+        raise error
+
+    monkeypatch.setattr(ipvs_work, "open_kernel", lambda: Kernel(port=MemoryPort()))
+    monkeypatch.setattr(Kernel, "snapshot", refused)
+    result = run(ipvs_info)
+    assert (result["failed"], result["msg"]) == (True, sentence)
 
 
-def test_every_value_that_is_returned_is_documented(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("full")
+def test_every_value_that_is_returned_is_documented() -> None:
     documented = yaml.safe_load(ipvs_info.RETURN)
-    result = result_of(monkeypatch, None, counters=True)
+    result = run(ipvs_info, counters=True)
     service = documented["services"]["contains"]
-    assert set(result) - {"failed", "changed"} == set(documented)
+    assert set(result) - {"failed", "changed", "warnings", "invocation"} == set(documented)
     assert set(result["services"][0]) == set(service)
     server = service["servers"]["contains"]
     assert set(result["services"][0]["servers"][0]) == set(server)
