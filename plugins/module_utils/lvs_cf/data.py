@@ -55,7 +55,7 @@ NAMES = {
     FAILOVER: ("failover", "failover_services"),
     SERVER: ("servers", "real_servers"),
 }
-_NOT_MEANING = ("serial_no",)  # a counter of saves, which says nothing about the cluster
+NOT_MEANING = ("serial_no",)  # a counter of saves, which says nothing about the cluster
 
 Data = dict[str, object]
 
@@ -105,9 +105,9 @@ def read_data(data: Mapping[str, object]) -> Built:
 
 def to_data(config: Config) -> Data:
     """Every directive with its effective value; unset is None."""
-    data: Data = {NAMES[GLOBAL][0]: _section_data(config.globals)}
+    data: Data = {NAMES[GLOBAL][0]: section_data(config.globals)}
     for kind, blocks in ((VIRTUAL, config.virtual), (FAILOVER, config.failover)):
-        data[NAMES[kind][0]] = [_block_data(block) for block in blocks]
+        data[NAMES[kind][0]] = [block_data(block) for block in blocks]
     return data
 
 
@@ -124,22 +124,24 @@ def digest(config: Config, devices: bool = True) -> str:
 
 def _meaning(data: object, devices: bool) -> object:
     if isinstance(data, dict):
-        left_out = _NOT_MEANING if devices else (*_NOT_MEANING, "device")
+        left_out = NOT_MEANING if devices else (*NOT_MEANING, "device")
         return {key: _meaning(data[key], devices) for key in data if key not in left_out}
     if isinstance(data, list):
         return [_meaning(item, devices) for item in data]
     return data
 
 
-def _block_data(block: Virtual) -> Data:
-    data: Data = {"name": block.name, **_section_data(block.settings)}
+def block_data(block: Virtual) -> Data:
+    """A block with its name and its servers, as to_data() gives it."""
+    data: Data = {"name": block.name, **section_data(block.settings)}
     data[NAMES[SERVER][0]] = [
-        {"name": server.name, **_section_data(server.settings)} for server in block.servers
+        {"name": server.name, **section_data(server.settings)} for server in block.servers
     ]
     return data
 
 
-def _section_data(section: Section) -> Data:
+def section_data(section: Section) -> Data:
+    """The directives of one block with their effective values, as to_data() gives them."""
     data: Data = {}
     effective = section.effective()
     for key, row in section.table.rows.items():
