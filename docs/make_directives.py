@@ -16,6 +16,7 @@ PAGE = ROOT / "docs" / "directives.md"
 sys.path.insert(0, str(ROOT / "plugins" / "module_utils"))
 
 from lvs_cf import directives as d  # noqa: E402 - the path must be set first
+from lvs_cf.explain import takes  # noqa: E402
 from lvs_cf.findings import CODES  # noqa: E402
 from lvs_cf.values import write_value  # noqa: E402
 
@@ -39,24 +40,6 @@ _TITLES = {
     d.SERVER: "In `server` blocks",
 }
 
-_TYPES = {
-    d.SWITCH: "`0` or `1`",
-    d.NUMBER: "number",
-    d.SECONDS: "time: `6`, `0.5`, `500ms`, `2m`",
-    d.WHOLE_SECONDS: "time in whole seconds",
-    d.PORT: "port number or service name",
-    d.CHOICE: "one of",
-    d.HOST: "address or host name",
-    d.IP: "address",
-    d.ADDRESS_DEVICE: "address, with `/LENGTH` if wanted, and a device if wanted",
-    d.MASK: "netmask: `255.255.255.0` or `/24`",
-    d.TEXT: "text",
-    d.QUOTED: "text in quotes",
-    d.ESCAPED: "text in quotes, with escapes",
-    d.PATH: "absolute path",
-    d.LIST: "list: `[ one two ]`",
-}
-
 
 def page() -> str:
     """The whole page."""
@@ -73,15 +56,10 @@ def page() -> str:
 
 
 def _row(row: d.Directive) -> str:
-    value = _TYPES[row.kind]
-    if row.choices:
-        value += " " + ", ".join(f"`{choice}`" for choice in row.choices)
-    elif row.kind in (d.NUMBER, d.PORT):
-        value += f", {row.low} to {row.high}"
     default = "unset" if row.default is None else f"`{write_value(row, row.default)}`"
     extended = " *Extended.*" if row.dialect == d.EXTENDED else ""
     doc = row.doc.replace("|", "\\|")
-    return f"| `{row.name}` | {value} | {default} | {doc}{extended} |"
+    return f"| `{row.name}` | {takes(row)} | {default} | {doc}{extended} |"
 
 
 def main(arguments: list[str]) -> int:
