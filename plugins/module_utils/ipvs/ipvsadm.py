@@ -3,7 +3,8 @@
 """Tables and operations as the ipvsadm lines that people know, and such lines as a table.
 
 Text only: ipvsadm itself is never run here. The form is that of ``ipvsadm -Sn`` (ipvsadm 1.31),
-with the thresholds, which that command forgets, added as ``-x`` and ``-y``.
+with the thresholds, which that command forgets, added as ``-x`` and ``-y``. Timeouts and sync
+daemons, which it does not save either, are lines with ``--set`` and ``--start-daemon``.
 """
 
 from __future__ import annotations
@@ -15,6 +16,19 @@ from .errors import IpvsError
 from .model import Forward, Server, ServerKey, Service, ServiceKey, Table
 from .normal import HIGHEST_MARK, HOST_MASK, endpoint
 from .plan import Kind, Operation
+from .settings import (
+    SYNC_GROUP,
+    SYNC_PORT,
+    SYNC_TTL,
+    Control,
+    Daemon,
+    Role,
+    SetTimeouts,
+    StartDaemon,
+    StopDaemon,
+    Timeouts,
+    Zero,
+)
 
 _BY_PROTOCOL = {"tcp": "-t", "udp": "-u", "sctp": "--sctp-service"}
 _METHOD = {Forward.NAT: "-m", Forward.DIRECT: "-g", Forward.TUNNEL: "-i"}
@@ -43,6 +57,39 @@ def operation_lines(operations: Iterable[Operation], program: str = "ipvsadm") -
     """The operations as commands, in their order."""
     start = f"{program} " if program else ""
     return [f"{start}{_COMMAND[operation.kind]} {_words(operation)}" for operation in operations]
+
+
+def control_lines(controls: Iterable[Control], program: str = "ipvsadm") -> list[str]:
+    """Commands that are no operation on one entry, in their order."""
+    start = [program] if program else []
+    return [" ".join([*start, *control_words(control)]) for control in controls]
+
+
+def control_words(control: Control) -> list[str]:
+    """What ipvsadm is told for one such command."""
+    if isinstance(control, SetTimeouts):
+        return ["--set", *map(str, control.timeouts)]
+    if isinstance(control, StartDaemon):
+        return _daemon(control.daemon)
+    if isinstance(control, StopDaemon):
+        return ["--stop-daemon", str(control.role)]
+    if isinstance(control, Zero):
+        return ["-Z"] if control.service is None else ["-Z", *_key(control.service).split()]
+    return ["-C"]
+
+
+def _daemon(daemon: Daemon) -> list[str]:
+    words = ["--start-daemon", str(daemon.role), "--mcast-interface", daemon.interface]
+    words += ["--syncid", str(daemon.syncid)]
+    if daemon.maxlen:
+        words += ["--sync-maxlen", str(daemon.maxlen)]
+    if daemon.group != SYNC_GROUP:
+        words += ["--mcast-group", daemon.group]
+    if daemon.port != SYNC_PORT:
+        words += ["--mcast-port", str(daemon.port)]
+    if daemon.ttl != SYNC_TTL:
+        words += ["--mcast-ttl", str(daemon.ttl)]
+    return words
 
 
 def _words(operation: Operation) -> str:
@@ -128,16 +175,43 @@ _OPTIONS = {
     "--tun-nocsum": _Option("tunnel_checksum", "nocsum"),
     "--tun-csum": _Option("tunnel_checksum", "csum"),
     "--tun-remcsum": _Option("tunnel_checksum", "remcsum"),
+    "--set": _Option("timeouts"),
+    "--start-daemon": _Option("daemon"),
+    "--mcast-interface": _Option("interface"),
+    "--syncid": _Option("syncid"),
+    "--sync-maxlen": _Option("maxlen"),
+    "--mcast-group": _Option("group"),
+    "--mcast-port": _Option("mcast_port"),
+    "--mcast-ttl": _Option("ttl"),
 }
 _MAY_STAND_ALONE = {"persistence": str(_DEFAULT_PERSISTENCE)}
-_NUMBERS = ("persistence", "fwmark", "weight", "upper", "lower", "tunnel_port")
+_NUMBERS = (
+    *("persistence", "fwmark", "weight", "upper", "lower", "tunnel_port"),
+    *("syncid", "maxlen", "port", "ttl"),
+)
+_OF_DAEMON = ("syncid", "maxlen", "group", "port", "ttl")
 _OF_SERVICE = ("scheduler", "persistence", "mask", "engine")
 _OF_SERVER = ("weight", "forward", "upper", "lower", "tunnel", "tunnel_port", "tunnel_checksum")
 
 
+class Saved(NamedTuple):
+    """What lines for ipvsadm set: a table, timeouts (0 where nothing is said) and sync daemons."""
+
+    table: Table
+    timeouts: Timeouts
+    daemons: tuple[Daemon, ...]
+
+
 def parse(text: str) -> Table:
     """Read what ``ipvsadm -Sn`` prints. IpvsError names the first line that cannot be read."""
+    return parse_all(text).table
+
+
+def parse_all(text: str) -> Saved:
+    """As :func:`parse`; the lines may be with or without ``ipvsadm`` and set all that we write."""
     services: dict[ServiceKey, tuple[Service, list[Server]]] = {}
+    timeouts = Timeouts()
+    daemons: dict[Role, Daemon] = {}
     for number, line in enumerate(text.splitlines(), 1):
         words = line.split()
         if not words or words[0].startswith("#"):
@@ -145,22 +219,37 @@ def parse(text: str) -> Table:
         place = f"line {number}"
         found = dict(_found(place, words))
         try:
-            key = _parsed_key(place, found)
-            if found.get("command") == "service":
-                if key in services:
-                    raise IpvsError(place, f"virtual service {key} is there twice", "remove one")
-                services[key] = _parsed_service(key, found), []
-            elif found.get("command") == "server":
-                if key not in services:
-                    raise IpvsError(place, f"virtual service {key} is not there", "add it before")
-                services[key][1].append(_parsed_server(place, found))
+            if "timeouts" in found:
+                timeouts = _parsed_timeouts(place, found["timeouts"]).over(timeouts)
+            elif "daemon" in found:
+                daemon = _parsed_daemon(place, found)
+                if daemon.role in daemons:
+                    raise IpvsError(place, f"{daemon} is there twice", "remove one")
+                daemons[daemon.role] = daemon
             else:
-                raise IpvsError(place, "it adds neither a service nor a server", "use -A or -a")
+                _take(place, found, services)
         except IpvsError as error:
             if error.place == place:
                 raise
             raise IpvsError(f"{place}, {error.place}", error.reason, error.remedy) from None
-    return Table(services.values())
+    return Saved(Table(services.values()), timeouts, tuple(sorted(daemons.values())))
+
+
+def _take(
+    place: str, found: dict[str, str], services: dict[ServiceKey, tuple[Service, list[Server]]]
+) -> None:
+    """Add the service or the server of one line."""
+    key = _parsed_key(place, found)
+    if found.get("command") == "service":
+        if key in services:
+            raise IpvsError(place, f"virtual service {key} is there twice", "remove one")
+        services[key] = _parsed_service(key, found), []
+    elif found.get("command") == "server":
+        if key not in services:
+            raise IpvsError(place, f"virtual service {key} is not there", "add it before")
+        services[key][1].append(_parsed_server(place, found))
+    else:
+        raise IpvsError(place, "it adds neither a service nor a server", "use -A or -a")
 
 
 def _found(place: str, words: list[str]) -> Iterator[tuple[str, str]]:
@@ -171,6 +260,8 @@ def _found(place: str, words: list[str]) -> Iterator[tuple[str, str]]:
         if option is None:
             raise IpvsError(place, f"unknown option {word!r}", "use what 'ipvsadm -Sn' prints")
         value = option.value
+        if option.name == "timeouts":
+            value, rest = " ".join(rest[:3]), rest[3:]
         if value is None:
             if rest and (not rest[0].startswith("-") or option.name == "fwmark"):
                 value, *rest = rest
@@ -226,6 +317,23 @@ def _parsed_server(place: str, found: dict[str, str]) -> Server:
     key = ServerKey(*_split(place, found["server"]))
     given = {"forward": "direct", **_values(f"real server {key}", found, _OF_SERVER)}
     return Server(key, **given)
+
+
+def _parsed_timeouts(place: str, text: str) -> Timeouts:
+    values = [_number(place, "timeout", word) for word in text.split()]
+    if len(values) != len(Timeouts._fields):
+        raise IpvsError(place, "--set has not three times", "write seconds for tcp, tcpfin and udp")
+    return Timeouts(*values)
+
+
+def _parsed_daemon(place: str, found: dict[str, str]) -> Daemon:
+    if "interface" not in found:
+        raise IpvsError(place, "it names no interface", "use --mcast-interface")
+    if "mcast_port" in found:
+        found = {**found, "port": found["mcast_port"]}
+    role = found["daemon"]
+    given = _values(f"sync daemon {role}", found, _OF_DAEMON)
+    return Daemon(role, found["interface"], **given)
 
 
 def _values(place: str, found: dict[str, str], names: Iterable[str]) -> dict[str, Any]:

@@ -280,9 +280,23 @@ class Kernel:
 
     def _command(self, control: Control) -> None:
         (number,) = self._guarded(lambda: self._port.send([control]))
+        if number is None:  # no answer: see whether it is so, and say it again if not
+            if self._guarded(lambda: self._brought_about(control)):
+                return
+            (number,) = self._guarded(lambda: self._port.send([control]))
         error = control_refusal(control, errno.ENOBUFS if number is None else number)
         if error is not None:
             raise error
+
+    def _brought_about(self, control: Control) -> bool:
+        if isinstance(control, SetTimeouts):
+            present = self._port.timeouts()
+            return control.timeouts.over(present) == present
+        if isinstance(control, StartDaemon):
+            return any(control.daemon.agrees(running) for running in self._port.daemons())
+        if isinstance(control, StopDaemon):
+            return all(running.role is not control.role for running in self._port.daemons())
+        return False  # doing it twice does no harm
 
     def _guarded(self, call: Callable[[], _Result]) -> _Result:
         try:

@@ -289,12 +289,17 @@ class Entry(NamedTuple):
 class Table(Mapping[ServiceKey, Entry]):
     """A whole IPVS table, or a part of one: virtual service -> (service, servers).
 
-    Immutable; two tables are equal if they hold the same, in whatever order.
+    Immutable; two tables are equal if they hold the same, in whatever order. It is made of services
+    with their servers, or of entries of other tables; raises IpvsError where they do not go
+    together.
     """
 
     __slots__ = ("_entries",)
 
-    def __init__(self, entries: Iterable[tuple[Service, Iterable[Server]]] = ()) -> None:
+    def __init__(
+        self,
+        entries: Iterable[tuple[Service, Iterable[Server] | Mapping[ServerKey, Server]]] = (),
+    ) -> None:
         made: dict[ServiceKey, Entry] = {}
         for service, servers in entries:
             if service.key in made:
@@ -302,7 +307,7 @@ class Table(Mapping[ServiceKey, Entry]):
                     f"virtual service {service.key}", "it is there twice", "keep one of the two"
                 )
             by_key: dict[ServerKey, Server] = {}
-            for server in servers:
+            for server in servers.values() if isinstance(servers, Mapping) else servers:
                 check_pair(service, server)
                 if server.key in by_key:
                     raise IpvsError(

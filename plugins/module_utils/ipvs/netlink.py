@@ -12,6 +12,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
+NLMSG_NOOP = 1
 NLMSG_ERROR = 2
 NLMSG_DONE = 3
 NLM_F_REQUEST = 0x1
@@ -50,6 +51,11 @@ def message(kind: int, flags: int, sequence: int, command: int, payload: bytes) 
         _HEADER.pack(_HEADER.size + len(payload), kind, flags, sequence, 0, command, _VERSION)
         + payload
     )
+
+
+def barrier(sequence: int) -> bytes:
+    """A message that does nothing and is acknowledged: all before it has been dealt with then."""
+    return _NLMSG.pack(_NLMSG.size, NLMSG_NOOP, NLM_F_REQUEST | NLM_F_ACK, sequence, 0)
 
 
 def attribute(kind: int, value: bytes) -> bytes:

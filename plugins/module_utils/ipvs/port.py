@@ -63,7 +63,8 @@ class Port(Protocol):
         """Version and connection table."""
 
     def send(self, commands: Sequence[Command]) -> list[int | None]:
-        """Send messages at once; an error number each, 0 for done, None for an answer lost."""
+        """Send messages at once, one at least; an error number each, 0 for done, None for an answer
+        that was lost."""
 
     def close(self) -> None:
         """Let go; the next call begins anew."""
@@ -141,14 +142,15 @@ class NetlinkPort:
                 data.append(codec.operation_request(family, sequence, command))
             else:
                 data.append(settings_codec.control_request(family, sequence, command))
+        last = sequence
+        if not isinstance(commands[-1], Operation):
+            # The kernel does not answer at all where it says EINTR to itself, as it does when a
+            # sync daemon is stopped that has not run for a moment yet.
+            last = self._next()
+            data.append(netlink.barrier(last))
         self._put(b"".join(data))
-        waiting = len(numbers)
         try:
-            while waiting:
-                for answer in netlink.messages(self._get()):
-                    if answer.kind == netlink.NLMSG_ERROR and answer.sequence in numbers:
-                        waiting -= 1
-                        numbers[answer.sequence] = netlink.error_number(answer.body)
+            self._collect(numbers, last)
         except AnswersLost:
             self.close()  # with whatever is still queued on it
         except OSError as error:
@@ -156,6 +158,16 @@ class NetlinkPort:
             if error.errno != errno.EAGAIN:
                 raise
         return list(numbers.values())
+
+    def _collect(self, numbers: dict[int, int | None], last: int) -> None:
+        """Fill in the answers; they come in order, so that of the last message ends it."""
+        while True:
+            for answer in netlink.messages(self._get()):
+                if answer.kind == netlink.NLMSG_ERROR:
+                    if answer.sequence in numbers:
+                        numbers[answer.sequence] = netlink.error_number(answer.body)
+                    if answer.sequence == last:
+                        return
 
     # The socket
 
