@@ -223,6 +223,10 @@ class Router:
         """Give what its heart says it is: active, standby ..."""
         return str((self.status().get("heart") or {}).get("state", ""))
 
+    def partner(self) -> str:
+        """Give what its heart heard the partner say it is."""
+        return str(((self.status().get("heart") or {}).get("peer") or {}).get("state", ""))
+
     def events(self) -> list[str]:
         """Give the sentences of its events."""
         with Client(self.run_dir / "control.sock", 5) as client:
@@ -250,6 +254,12 @@ class Router:
     def table(self) -> str:
         """Give the IPVS table as ipvsadm shows it."""
         return run(*inside(self.name, "ipvsadm", "-Ln"))
+
+    def connections(self) -> dict[int, tuple[str, str]]:
+        """Give state and server of each connection in its table by the client's port."""
+        lines = run(*inside(self.name, "ipvsadm", "-Lnc")).splitlines()[2:]
+        columns = [line.split() for line in lines]
+        return {int(c[3].rpartition(":")[2]): (c[2], c[5]) for c in columns}
 
     def log(self) -> str:
         """Give what its pulse has written for the journal."""
@@ -352,6 +362,21 @@ class Cluster:
             process.send_signal(signal.SIGTERM)
             process.wait(20)
             found += requests_from(result)
+        finally:
+            process.kill()
+            process.wait(10)
+
+    @contextlib.contextmanager
+    def downloads(self, count: int) -> Iterator[list[dict[str, Any]]]:
+        """Begin slow downloads from the client; what became of each is told at the end."""
+        found: list[dict[str, Any]] = []
+        argv = [sys.executable, str(HERE / "downloads.py"), VIRTUAL, str(PORT), str(count)]
+        process = subprocess.Popen(inside("client", *argv), stdout=subprocess.PIPE)
+        try:
+            _wait_for_line(process)
+            yield found
+            output, _unused = process.communicate(timeout=60)
+            found += json.loads(output)
         finally:
             process.kill()
             process.wait(10)

@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: piranha.lvs founders
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A real server that answers every request with its name: `real_server.py ADDRESS PORT NAME`."""
+"""A real server that answers every request with its name: `real_server.py ADDRESS PORT NAME`.
+
+`/slow` is a download that takes some seconds: its name in many lines, a few at a time.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +11,30 @@ import asyncio
 import contextlib
 import sys
 
+SLOW = b"GET /slow "
+PIECES, LINES, PAUSE = 80, 50, 0.05
+"""What `/slow` sends: so many times so many lines, so many seconds apart."""
+
 
 async def serve(address: str, port: int, name: str) -> None:
     """Answer until killed."""
     body = f"{name}\n".encode()
-    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode()
+
+    def head(length: int) -> bytes:
+        return f"HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n".encode()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            await reader.readuntil(b"\r\n\r\n")
-            writer.write(head + body)
-            await writer.drain()
+            asked = await reader.readuntil(b"\r\n\r\n")
+            if asked.startswith(SLOW):
+                writer.write(head(len(body) * LINES * PIECES))
+                for _unused in range(PIECES):
+                    writer.write(body * LINES)
+                    await writer.drain()
+                    await asyncio.sleep(PAUSE)
+            else:
+                writer.write(head(len(body)) + body)
+                await writer.drain()
         writer.close()
 
     server = await asyncio.start_server(answer, address, port, backlog=512)

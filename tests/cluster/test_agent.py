@@ -18,10 +18,13 @@ import pytest
 from tests.cluster.cluster import (
     DEADTIME,
     GATEWAY,
+    PORT,
     SERVERS,
     VIRTUAL,
     Cluster,
     Router,
+    inside,
+    run,
     soon,
 )
 from tests.cluster.traffic import first_answer_after, summary
@@ -140,6 +143,29 @@ def test_a_stopped_service_hands_over_without_a_failed_request(
     assert figures.longest_gap < DEADTIME, "the partner did not wait for the dead time"
     holders = [router.name for router in (r1, r2) if router.holds()]
     assert len(holders) == 1
+
+
+def test_open_connections_live_through_a_stop(cluster: Cluster, r1: Router, r2: Router) -> None:
+    """Downloads begun at r1 are finished by r2, from the server they began with; and back again."""
+    for leaves, takes in ((r1, r2), (r2, r1)):
+        with cluster.downloads(40) as downloads:
+            assert leaves.stop() == 0
+            soon(lambda r=takes: r.state() == "active", f"{takes.name} is active")  # type: ignore[misc]
+            carried = takes.connections()
+        assert len(downloads) == 40
+        for one in downloads:
+            assert one["error"] is None, one
+            assert one["bytes"] == one["length"] > 0
+            assert one["server"] in SERVERS, "one server, and the same all the way"
+            server = f"{SERVERS[one['server']]}:{PORT}"
+            assert carried[one["port"]] == ("ESTABLISHED", server), "as ipvsadm shows it"
+        assert {one["server"] for one in downloads} == set(SERVERS)
+        leaves.start()
+        soon(lambda r=leaves: r.state() == "standby", f"{leaves.name} stands by")  # type: ignore[misc]
+        soon(lambda r=takes: r.partner() == "standby", f"{takes.name} hears it")  # type: ignore[misc]
+    for router in (r1, r2):
+        daemons = run(*inside(router.name, "ipvsadm", "-Ln", "--daemon"))
+        assert daemons.strip() == "", "no sync daemon is left"
 
 
 @pytest.mark.parametrize("how", [signal.SIGSTOP, signal.SIGKILL])
