@@ -12,13 +12,17 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from .check import check
+from .classic import line_ends, refusals
 from .config import Config, read, write
 from .data import Built, digest, from_data, to_data
+from .directives import CLASSIC, EXTENDED
 from .document import Document, parse
 from .findings import ERROR, Finding, in_order, of_host
 from .silence import MARKER, heed
 
 __all__ = [
+    "CLASSIC",
+    "EXTENDED",
     "Built",
     "Loaded",
     "decode",
@@ -49,11 +53,22 @@ class Loaded(NamedTuple):
         return [found.format(self.name) for found in self.findings]
 
 
-def load(text: str, name: str = "lvs.cf") -> Loaded:
-    """Parse, read and check a text. Never fails; what is wrong stands in the findings."""
+def load(text: str, name: str = "lvs.cf", dialect: str = EXTENDED) -> Loaded:
+    """Parse, read and check a text. Never fails; what is wrong stands in the findings.
+
+    `dialect` is `extended` or `classic`; classic means the same and adds an error for each line
+    that Piranha 0.8.6 refused, unless the line has one already.
+    """
+    if dialect not in (CLASSIC, EXTENDED):
+        raise ValueError(f"{dialect!r} is no dialect of lvs.cf; there are classic and extended")
     document = parse(text)
     config, findings = read(document)
     everything = document.findings + findings + check(config)
+    if "\r" in text:
+        everything += line_ends(document, dialect)
+    if dialect == CLASSIC:
+        named = {found.line for found in everything if found.severity == ERROR}
+        everything += [found for found in refusals(document) if found.line not in named]
     if MARKER in text:
         everything = heed(document, everything, lambda code: not of_host(code))
     return Loaded(document, config, in_order(everything), name)

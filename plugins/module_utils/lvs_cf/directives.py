@@ -41,10 +41,12 @@ PATH = "path"
 LIST = "list"
 
 SCHEDULERS_CLASSIC = ("rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh")
-SCHEDULERS = (*SCHEDULERS_CLASSIC, "sed", "nq", "fo", "ovf", "mh", "twos")
+SCHEDULERS_NEWER = ("sed", "nq", "fo", "ovf", "mh", "twos")
+SCHEDULERS = (*SCHEDULERS_CLASSIC, *SCHEDULERS_NEWER)
 FORWARDS = ("nat", "direct", "tunnel")
 
 _MARK_HIGH = 0xFFFFFFFF
+_INT_LOW = -0x80000000  # of an int in C, for numbers that mean no more than 0 or not 0
 _YEAR = 31536000
 
 
@@ -60,6 +62,7 @@ class Directive:
     low: float | None = None  # inclusive, in the directive's unit
     high: float | None = None
     choices: tuple[str, ...] = ()
+    newer: tuple[str, ...] = ()  # those of the choices that the original did not know
     aliases: Mapping[str, str] = field(default_factory=dict)  # what may be written -> its meaning
     dialect: str = CLASSIC
     unused: bool = False  # read and kept, but nothing acts on it
@@ -103,7 +106,7 @@ _GLOBALS = (
         NUMBER,
         0,
         "Counter that an editor raises when it saves; nothing acts on it.",
-        low=0,
+        low=_INT_LOW,
         high=_MARK_HIGH,
         unused=True,
     ),
@@ -231,7 +234,7 @@ _GLOBALS = (
         GLOBAL,
         "monitor_links",
         0,
-        (0, _MARK_HIGH),
+        (_INT_LOW, _MARK_HIGH),
         "1 watches the carrier of the interfaces that hold this router's addresses.",
     ),
     _switch(GLOBAL, "syncdaemon", 0, "Run the kernel's connection synchronisation daemon."),
@@ -286,7 +289,8 @@ _VIRTUALS = (
         CHOICE,
         "tcp",
         "Protocol of the service and of its check.",
-        choices=("tcp", "udp"),
+        choices=("tcp", "udp", "sctp"),
+        newer=("sctp",),
     ),
     _port(
         VIRTUAL,
@@ -302,6 +306,7 @@ _VIRTUALS = (
         "wlc",
         "How the kernel picks a real server.",
         choices=SCHEDULERS,
+        newer=SCHEDULERS_NEWER,
         aliases={"pcc": "lc"},
     ),
     Directive(

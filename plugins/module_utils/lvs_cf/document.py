@@ -27,8 +27,8 @@ UNKNOWN = "unknown"  # kind of a block whose keyword is not one of ours
 _BYTE_ORDER_MARK = "\ufeff"
 _LINE_ENDS = re.compile(r"(\r\n|\r|\n)")
 _FIRST_WORD = re.compile(r"[ \t]*([^ \t={}#]+)")
-# The most frequent form of a block header, read in one step.
-_PLAIN_HEADER = re.compile(r"[ \t]*(virtual|failover|server)[ \t]+([^ \t={}\"'#]+)[ \t]+\{[ \t]*$")
+# The most frequent form of a block header, read in one step. A name may begin with a #.
+_PLAIN_HEADER = re.compile(r"[ \t]*(virtual|failover|server)[ \t]+([^ \t={}\"']+)[ \t]+\{[ \t]*$")
 _BARE_NAME = re.compile(r"[^ \t={}\"'#\r\n\0]+")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 INDENT = "    "

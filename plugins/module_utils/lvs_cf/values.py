@@ -158,6 +158,7 @@ def _decimal(value: float) -> str:
 def _integer(row: Directive, text: str) -> tuple[int, tuple[Note, ...]]:
     if text == "":  # the original read an empty text as 0
         return 0, ()
+    text = text.lstrip()  # inside quotes, as C's conversion does
     if not _INTEGER.fullmatch(text) or len(text) > _LONGEST_NUMBER:
         message = f"`{row.name}` takes a whole number, not `{text}`"
         raise BadValue("E203", message, f"for example `{row.name} = {_example(row)}`")
@@ -213,6 +214,8 @@ def _read_seconds(row: Directive, args: tuple[str, ...]) -> Read:
     text = args[0]
     if not text or _INTEGER.fullmatch(text):  # the original's numbers, octal and empty included
         value, notes = _integer(row, text)
+        if value == 0 and "0" in row.aliases:  # 0x0 and an empty text are 0 as well
+            return Read(int(row.aliases["0"]))
         _in_range(row, value, text, " seconds")
         return Read(value, notes)
     match = _TIME.fullmatch(text)

@@ -47,7 +47,8 @@ def test_the_whole_cluster_is_read_without_a_finding() -> None:
 @pytest.mark.parametrize("end", ["\r\n", "\r"])
 def test_line_ends_do_not_change_the_meaning(end: str) -> None:
     loaded = load(CLUSTER.replace("\n", end))
-    assert loaded.report() == []
+    # An advice tells what the original did with CR LF; a CR alone it took as a line end.
+    assert codes(loaded) == (["A304"] if end == "\r\n" else [])
     assert loaded.config == load(CLUSTER).config
 
 
