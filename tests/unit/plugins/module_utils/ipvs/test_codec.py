@@ -7,6 +7,8 @@ Whether the kernel understands what is written: tests/kernel, with ipvsadm and p
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 import struct
 
 import pytest
@@ -232,6 +234,80 @@ def test_deleting_names_the_service_and_says_no_more(service: Service) -> None:
     assert command == 3
     assert body[4:] == codec.service_key_nest(service.key)
     assert codec.service_nest(service)[4:].startswith(codec.service_key_nest(service.key)[4:])
+
+
+@given(servers("ipv4") | servers("ipv6"), st.tuples(*[st.integers(0, 2**32 - 1)] * 3), st.data())
+def test_both_ways_of_reading_a_server_agree(
+    server: Server, connections: tuple[int, int, int], data: st.DataObject
+) -> None:
+    """In the kernel's usual layout, read in one go, and in any other order, walked."""
+    nest = codec.server_nest(server)
+    found = netlink.attributes(nest, 4, len(nest))
+    told = {kind: nest[start - 4 : end] for kind, start, end in found}
+    for kind, number in enumerate(connections, 7):
+        told[kind] = netlink.attribute(kind, struct.pack("=I", number))[:8]
+    usual = [told[kind] for kind in (1, 2, 3, 4, 13, 14, 15, 5, 6, 7, 8, 9, 11)]
+    other = data.draw(st.permutations(usual))
+
+    def answer(parts: list[bytes]) -> bytes:
+        whole = b"".join(part + bytes(-len(part) % 4) for part in parts)
+        return bytes(4) + netlink.attribute(2, whole)
+
+    row = codec.decode_server(answer(usual), "ipv4")
+    assert row == (server, *connections, None)
+    assert codec.decode_server(answer(other), "ipv4") == row
+
+
+@given(
+    st.binary(min_size=16, max_size=16)
+    | st.integers(0, 2**40).map(lambda number: number.to_bytes(16, "big"))
+)
+def test_addresses_are_written_as_the_model_writes_them(packed: bytes) -> None:
+    """The codec asks the C library for speed; the model goes by ipaddress."""
+    body = bytes.fromhex(SERVICES[1][0])
+    body = body.replace(bytes.fromhex("20010db8000000000000000000000001"), packed)
+    nest = bytes(4) + netlink.attribute(1, body[8:])
+    address = codec.decode_service(nest).service.key.address
+    assert address == ipaddress.IPv6Address(packed).compressed
+
+
+@given(st.binary(max_size=200), st.sampled_from([0, 1]))
+def test_nonsense_is_a_value_error_and_nothing_else(noise: bytes, which: int) -> None:
+    for body in (noise, bytes(4) + netlink.attribute(2 - which, noise)):
+        for counters in (True, False):
+            with contextlib.suppress(ValueError):
+                codec.decode_service(body, counters)
+            with contextlib.suppress(ValueError):
+                codec.decode_server(body, "ipv4", counters)
+        with contextlib.suppress(ValueError):
+            list(netlink.messages(body))
+
+
+def test_an_address_that_is_cut_off_is_a_value_error() -> None:
+    short = b"".join(
+        (
+            netlink.attribute(1, struct.pack("=H", 2)),
+            netlink.attribute(2, struct.pack("=H", 6)),
+            netlink.attribute(4, struct.pack("!H", 80)),
+            struct.pack("=HH", 6, 3) + b"\1\2",
+        )
+    )
+    with pytest.raises(ValueError, match="address of 2 bytes"):
+        codec.decode_service(bytes(4) + struct.pack("=HH", 4 + len(short), 1) + short)
+
+
+@given(st.data())
+def test_a_damaged_answer_is_a_value_error_or_an_answer(data: st.DataObject) -> None:
+    text, _value = data.draw(st.sampled_from(SERVICES + SERVERS))
+    body = bytearray(completed(text, counters_nest(12)))
+    for _change in range(data.draw(st.integers(1, 4))):
+        body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
+    del body[data.draw(st.integers(len(body) // 2, len(body))) :]
+    for counters in (True, False):
+        with contextlib.suppress(ValueError):
+            codec.decode_service(bytes(body), counters)
+        with contextlib.suppress(ValueError):
+            codec.decode_server(bytes(body), "ipv6", counters)
 
 
 def test_families_and_errors() -> None:
