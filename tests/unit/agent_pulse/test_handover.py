@@ -211,6 +211,7 @@ def test_a_delivery_ends_with_everything_taken_whatever_is_lost(
     assert received == set(range(count))
     assert now < 1000
     assert delivery.left == 0
+    assert delivery.missed() == []
 
 
 def test_a_delivery_to_nobody_ends_in_time_and_does_not_spin() -> None:
@@ -223,7 +224,7 @@ def test_a_delivery_to_nobody_ends_in_time_and_does_not_spin() -> None:
         now += delivery.wake(now) + 0.001  # as the heart rounds up
     assert now == pytest.approx(10.5, abs=0.002)
     assert turns <= WINDOW * (0.5 / AGAIN + 2)
-    assert delivery.left == 50
+    assert delivery.left == len(delivery.missed()) == 50
 
 
 def test_an_empty_receipt_ends_it() -> None:

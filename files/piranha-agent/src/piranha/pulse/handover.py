@@ -178,6 +178,10 @@ class Delivery:
         """Portions that were not confirmed."""
         return len(self.portions) - len(self._taken)
 
+    def missed(self) -> list[bytes]:
+        """Give the portions that were not confirmed."""
+        return [body for number, body in enumerate(self.portions) if number not in self._taken]
+
     def over(self, now: float) -> bool:
         """Whether there is nothing more to do, or no more time or sense in it."""
         return not self.left or self.refused or now >= self.until

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from piranha.net import sync
-from piranha.net.connections import Connection, parse
+from piranha.net.connections import Connection, entries, parse
 
 from .engine import Engine
 from .handover import MOST, QUICK, Delivery, Services, limits, portions
@@ -33,6 +33,8 @@ class Parting:
         self._whole = True
         self._willing = True
         self._problem = ""
+        self._missed = 0
+        self._spent = 0.0
 
     def hand_over(self) -> None:
         """Give the partner what it was not given yet."""
@@ -46,6 +48,7 @@ class Parting:
                 self._look(self._clock(), end)
         elif self._willing and self._quick:
             self._look(begun, begun + self._times[1])
+        self._spent += self._clock() - begun
 
     def told(self) -> tuple[str, str]:
         """Give level and sentence for the log."""
@@ -53,8 +56,11 @@ class Parting:
             return "warning", f"connections are not handed over: {self._problem}"
         if not self._willing:
             return "warning", "the partner does not take connections; those open now may be reset"
-        count = f"the partner has taken {len(self._known)} connections"
-        return "info", count if self._whole else f"{count}; there was no time for more"
+        count = len(self._known) - self._missed
+        taken = f"the partner has taken {count} connections in {self._spent:.3f} s"
+        if self._whole:
+            return "info", taken
+        return "warning", f"{taken}; there was no time for more, those left out may be reset"
 
     def _look(self, begun: float, end: float) -> None:
         """Read the table and deliver what is new in it."""
@@ -73,6 +79,7 @@ class Parting:
         delivery = Delivery(portions(fresh), end)
         self._deliver(delivery)
         self._known.update(fresh)
+        self._missed += sum(1 for body in delivery.missed() for _unused in entries(body))
         self._whole = self._whole and whole and not delivery.left
         if delivery.portions and delivery.left == len(delivery.portions):
             self._willing = False
