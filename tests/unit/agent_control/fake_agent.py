@@ -61,7 +61,16 @@ class Pretender:
                     return 9
 
     def answer(self, message: dict[str, object], mood: str) -> bool:
+        if message["do"] == "services":
+            # Whoever asks for the status asks for that: no news.
+            page = {"text": '{"name":"web","servers":[]}', "next": None}
+            self.link.send({"answer": message["ask"], "ok": True, "result": page})
+            return False
         note(self.run_dir, f"{self.name} is asked to {message['do']}")
+        if message["do"] == "override":
+            result = {"changed": True, "heard": message["with"]}
+            self.link.send({"answer": message["ask"], "ok": True, "result": result})
+            return False
         if mood == "refuse":
             self.link.send({"answer": message["ask"], "ok": False, "error": "eth9: no such device"})
             return False

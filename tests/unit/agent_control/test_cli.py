@@ -148,7 +148,7 @@ def test_a_snapshot_of_another_version_is_shown_as_far_as_it_goes(found: dict[st
 
 
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
-    for name in ("status", "events", "reload", "config", "pulse", "release", "version"):
+    for name in ("status", "events", "reload", "drain", "weight", "config", "pulse", "release"):
         with pytest.raises(SystemExit) as ended:
             cli.main([name, "--help"])
         assert ended.value.code == 0
@@ -272,7 +272,7 @@ def completed(tmp_path: Path, *words: str) -> set[str]:
 
 def test_bash_completes_commands_and_options(tmp_path: Path) -> None:
     assert completed(tmp_path, "sta") == {"status"}
-    assert completed(tmp_path, "status", "--") == {"--help", "--json", "--run-dir"}
+    assert completed(tmp_path, "status", "--") == {"--help", "--json", "--run-dir", "--watch"}
     assert "check" in completed(tmp_path, "config", "")
     assert completed(tmp_path, "events", "--follow", "--j") == {"--json"}
 

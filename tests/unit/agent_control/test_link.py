@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from piranha.control.link import Lines, Link
+from piranha.control.link import MAX_LINE, Lines, Link
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_a_large_message_into_an_idle_link_is_taken(pair: tuple[Link, Link]) -> 
 
 def test_more_than_a_line_may_hold_is_dropped_whole(pair: tuple[Link, Link]) -> None:
     one, two = pair
-    assert not one.send({"state": "s" * 5_000_000})
+    assert not one.send({"state": "s" * MAX_LINE})
     assert one.dropped == 1
     assert one.send({"a": 1})
     assert two.receive() == [{"a": 1}]

@@ -143,7 +143,7 @@ def pulse(tmp_path: Path) -> Iterator[Pulse]:
 def test_it_starts_serves_and_stops_in_order(pulse: Pulse) -> None:
     pulse.up()
     path = pulse.run_dir / "control.sock"
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.stat().st_mode) == 0o660
     assert stat.S_IMODE((pulse.run_dir / "lvs.cf").stat().st_mode) == 0o600
     status = pulse.status()
     assert status["heart"]["text"].endswith("}\n")

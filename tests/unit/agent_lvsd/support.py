@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
+from piranha.core.ipvs.codec import ServerRow
 from piranha.core.ipvs.errors import IpvsError
-from piranha.core.ipvs.model import ServiceKey, Table
+from piranha.core.ipvs.kernel import Snapshot
+from piranha.core.ipvs.model import ServerKey, ServiceKey, Table
 from piranha.core.ipvs.outcome import Outcome, Report
 from piranha.core.ipvs.plan import Operation, apply_to
 from piranha.core.lvs_cf import api
@@ -83,9 +85,22 @@ class ModelKernel:
         self.table = table
         self.refusal: IpvsError | None = None
         self.refused: set[ServiceKey] = set()
+        self.connections: dict[ServerKey, tuple[int, int, int]] = {}
 
-    def read(self) -> Table:
-        return self.table
+    def read(self, only: Collection[ServiceKey] | None = None) -> Table:
+        return self.table if only is None else self.table.only(only)
+
+    def snapshot(
+        self, counters: bool = True, only: Collection[ServiceKey] | None = None
+    ) -> Snapshot:
+        """Every server with the connections that the test says, or none."""
+        table = self.read(only)
+        servers = {}
+        for key in table:
+            for server in table.servers(key).values():
+                counts = self.connections.get(server.key, (0, 0, 0))
+                servers[key, server.key] = ServerRow(server, *counts, None)
+        return Snapshot(table, {}, servers)
 
     def apply(self, operations: Iterable[Operation]) -> Report:
         if self.refusal is not None:

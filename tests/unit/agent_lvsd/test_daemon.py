@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -19,8 +20,12 @@ from piranha.core.ipvs.errors import IpvsError
 from piranha.core.ipvs.model import Server, ServerKey, Service, ServiceKey, Table
 from piranha.lvsd import daemon as daemon_module
 from piranha.lvsd.daemon import Daemon
+from piranha.lvsd.drift import Glance
+from piranha.lvsd.kept import Kept
+from piranha.lvsd.orders import Refused
 from piranha.lvsd.owned import Owned
 from piranha.lvsd.reconcile import Reconciler
+from piranha.lvsd.window import Window
 from piranha.nanny import engine
 from piranha.nanny.outcome import Outcome, unknown
 from piranha.pulse import warm
@@ -53,6 +58,16 @@ class Backend:
     @property
     def key(self) -> ServerKey:
         return ServerKey("127.0.0.1", self.port)
+
+
+def shown(daemon: Daemon) -> list[dict[str, Any]]:
+    """All virtual services, as status shows them."""
+    pages, start = [], 0
+    while start is not None:
+        page = daemon.services({"start": start})
+        pages += json.loads(f"[{page['text']}]")
+        start = page["next"]
+    return pages
 
 
 class Ears:
@@ -100,7 +115,9 @@ class Lab:
 
     def daemon(self) -> Daemon:
         self.ears = Ears()
-        return Daemon(self.path, Reconciler(self.kernel, Owned(self.folder)), self.ears)
+        reconciler = Reconciler(self.kernel, Owned(self.folder))
+        kept, window = Kept(self.folder), Window(self.kernel)
+        return Daemon(self.path, reconciler, self.ears, kept, window)
 
     def weights(self) -> dict[int, int]:
         """Index of each backend in the table, and its weight; -1 is anybody else."""
@@ -203,10 +220,16 @@ def test_the_table_is_adopted_and_left_as_it_is(lab: Lab) -> None:
         return report
 
     lab.kernel.apply = watching  # type: ignore[method-assign]
-    lab.run(lambda daemon: asyncio.sleep(0.4))
+    firsts: list[dict[str, Any]] = []
+
+    async def story(daemon: Daemon) -> None:
+        firsts.extend(shown(daemon))
+        await asyncio.sleep(0.4)
+
+    lab.run(story)
     assert seen
     assert all(weights == {0: 1, 1: 1} for weights in seen)
-    servers = lab.ears.states[0]["virtual"][0]["servers"]
+    servers = firsts[0]["servers"]
     assert [(server["state"], server["reason"]) for server in servers] == [
         ("UP", "was in the table when lvsd started; not checked yet")
     ] * 2
@@ -309,9 +332,11 @@ def test_the_snapshot_says_why_and_since_when(lab: Lab) -> None:
         lab.backends[0].stop()
         await lab.until({1: 1})
         await asyncio.sleep(0.3)
+        last.extend(shown(daemon))
 
+    last: list[dict[str, Any]] = []
     lab.run(story)
-    (virtual,) = lab.ears.states[-1]["virtual"]
+    (virtual,) = last
     assert (virtual["name"], virtual["address"], virtual["port"]) == ("mail", "203.0.113.100", 25)
     down, up = virtual["servers"]
     assert (down["state"], down["reason"], down["weight"], down["configured_weight"]) == (
@@ -387,7 +412,7 @@ def child(lab: Lab) -> Iterator[Child]:
 
 def test_the_child_ticks_answers_and_stops(child: Child) -> None:
     assert child.hear("tick")["tick"] <= time.monotonic()
-    assert child.hear("state")["state"]["virtual"][0]["name"] == "mail"
+    assert child.hear("state")["state"]["services"] == 1
     child.process.link.send({"ask": 1, "do": "reload"})
     assert child.hear("answer") == {"answer": 1, "ok": True, "result": {}}
     child.process.link.send({"ask": 2, "do": "dance"})
@@ -465,3 +490,92 @@ def test_alone_term_ends_it(lab: Lab) -> None:
     os.kill(pid, signal.SIGTERM)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     link.close()
+
+
+def test_an_order_is_kept_over_a_restart_and_taken_back(lab: Lab) -> None:
+    async def drain(daemon: Daemon) -> None:
+        await lab.until({0: 1, 1: 1})
+        port = lab.backends[1].port
+        answer = daemon.override(
+            {"server": "s1", "mode": "drained", "reason": "disk", "by": "anna"}
+        )
+        assert answer["changed"]
+        assert lab.weights() == {0: 1, 1: 0}
+        assert daemon.override({"server": "s1", "mode": "drained"})["changed"] is False
+        (told,) = lab.ears.texts("drained by")
+        assert told == "real server s1 of mail is drained by anna: disk"
+        server = shown(daemon)[0]["servers"][1]
+        assert (server["state"], server["weight"], server["configured_weight"]) == ("DRAIN", 0, 1)
+        assert server["reason"] == "drained by anna (disk); connected"
+        lab.kernel.connections[ServerKey("127.0.0.1", port)] = (2, 9, 0)
+        found = daemon.servers({"server": "s1"})
+        assert found["left"] == {"active": 2}
+        assert found["servers"][0]["load"]["inactive"] == 9
+
+    async def again(daemon: Daemon) -> None:
+        await asyncio.sleep(0.3)
+        assert lab.weights() == {0: 1, 1: 0}
+        assert daemon.override({"server": "s0", "mode": "disabled"})["warnings"] == [
+            "virtual service mail (203.0.113.100:25/tcp) has no real server in service"
+        ]
+        await lab.until({1: 0})
+        lab.backends[0].stop()
+        await asyncio.sleep(0.3)
+        lab.backends[0].start()
+        await asyncio.sleep(0.6)
+        assert lab.weights() == {1: 0}
+        assert [s["state"] for s in shown(daemon)[0]["servers"]] == ["MAINT", "DRAIN"]
+        dry = daemon.override({"server": "s1", "mode": "enabled", "dry_run": True})
+        assert dry["changed"] is True
+        assert lab.weights() == {1: 0}
+        for name in ("s0", "s1"):
+            daemon.override({"server": name, "mode": "enabled"})
+        await lab.until({0: 1, 1: 1})
+
+    lab.run(drain)
+    lab.run(again)
+    quiet = [event for event in lab.ears.events if "it is disabled and stays out" in event["text"]]
+    assert [event["level"] for event in quiet] == ["info", "info"]
+
+
+def test_an_order_that_cannot_be_kept_is_refused_and_nothing_changes(lab: Lab) -> None:
+    async def story(daemon: Daemon) -> None:
+        await lab.until({0: 1, 1: 1})
+        (lab.folder / "overrides.json").mkdir()
+        with pytest.raises(Refused, match=r"overrides\.json: cannot be written"):
+            daemon.override({"server": "s1", "mode": "drained"})
+        assert lab.weights() == {0: 1, 1: 1}
+
+    lab.run(story)
+
+
+def test_only_what_differs_is_read_again(lab: Lab) -> None:
+    """With a cheap look, the whole table is read once, and then only the service that changed."""
+    reads: list[object] = []
+    read = lab.kernel.read
+
+    def counting(only: Any = None) -> Table:
+        reads.append(only)
+        return read(only)
+
+    lab.kernel.read = counting  # type: ignore[method-assign]
+    proc = lab.folder / "ip_vs"
+    header = "IP Virtual Server version 1.2.1 (size=4096)\nProt\n  -> Remote\n"
+    proc.write_text(header)
+
+    async def story(daemon: Daemon) -> None:
+        daemon._glance = Glance(proc)
+        await lab.until({0: 1, 1: 1})
+        proc.write_text(f"{header}TCP  CB007164:0019 wlc \n")
+        await asyncio.sleep(0.5)
+        reads.clear()
+        await asyncio.sleep(0.5)
+        assert reads == []
+        lab.kernel.table = Table([FOREIGN_ENTRY])
+        proc.write_text(header)
+        await lab.until({0: 1, 1: 1})
+        assert reads == [{KEY}]
+
+    lab.run(story)
+    assert lab.ears.states[-1]["table"]["drifts"] == 1
+    assert FOREIGN in lab.kernel.table

@@ -12,16 +12,20 @@ import argparse
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from piranha import __version__, config_cli
+from piranha import __version__, config_cli, override_cli
 
 CONFIG = Path("/etc/lvs.cf")
 RUN_DIR = Path("/run/piranha")
 
 OK, PROBLEM, UNREACHABLE = 0, 1, 2
 EXIT_STATUS = "exit status: 0 all is well, 1 there is a problem, 2 used wrongly or out of reach"
+
+SHORTEST, LONGEST = 0.2, 86400.0
+"""Seconds between two looks of --watch."""
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -41,11 +45,22 @@ def parser() -> argparse.ArgumentParser:
     )
     show.add_argument("--json", action="store_true", help="everything there is, as one JSON object")
 
+    show.add_argument(
+        "-w",
+        "--watch",
+        type=_seconds,
+        nargs="?",
+        const=2.0,
+        metavar="SECONDS",
+        help="show it again and again, every %(const)g seconds or as often as given",
+    )
+
     events = _command(commands, "events", _events, "show what happened lately")
     events.add_argument("-f", "--follow", action="store_true", help="go on as more happens")
     events.add_argument("--json", action="store_true", help="one JSON object a line")
 
     _command(commands, "reload", _reload, "put lvs.cf in force; a bad one changes nothing")
+    override_cli.register(commands, _command, _with_pulse)
     config_cli.register(commands)
 
     pulse = _command(commands, "pulse", _pulse, "run the router's agent (the service does this)")
@@ -106,6 +121,14 @@ def _command(
     return command
 
 
+def _seconds(text: str) -> float:
+    """Read a number of seconds for argparse, which says what is wrong with it."""
+    seconds = float(text)
+    if not SHORTEST <= seconds <= LONGEST:
+        raise argparse.ArgumentTypeError(f"{text} is not between {SHORTEST:g} and {LONGEST:g}")
+    return seconds
+
+
 def _config_option(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "-c",
@@ -145,12 +168,20 @@ def _status(options: argparse.Namespace) -> int:
     def show(client: Client) -> int:
         status = client.ask("status")
         if options.json:
-            print(json.dumps(status, indent=2, sort_keys=True))
+            print(json.dumps(status, indent=None if options.watch else 2, sort_keys=True))
         else:
             print("\n".join(render.status(status, colour=render.wants_colour(sys.stdout))))
         return PROBLEM if render.problems(status) else OK
 
-    return _with_pulse(options.run_dir, show)
+    def watch(client: Client) -> int:
+        while True:
+            if sys.stdout.isatty() and not options.json:
+                print(render.CLEAR, end="")
+            show(client)
+            sys.stdout.flush()
+            time.sleep(options.watch)
+
+    return _with_pulse(options.run_dir, watch if options.watch else show)
 
 
 def _events(options: argparse.Namespace) -> int:

@@ -15,7 +15,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from piranha.control.link import MAX_LINE, RECV_SIZE, Lines
+from piranha.control.link import RECV_SIZE, Lines
+
+MAX_ANSWER = 64 * 1024 * 1024
+"""Bytes in one answer: the whole status of the largest table."""
 
 TIME_LIMIT = 15.0
 """Seconds to wait for an answer. A reload of a large table is the slowest request."""
@@ -37,7 +40,7 @@ class Client:
 
     def __init__(self, path: Path, time_limit: float = TIME_LIMIT) -> None:
         self._path = path
-        self._lines = Lines(MAX_LINE)
+        self._lines = Lines(MAX_ANSWER)
         self._last = 0
         self._waiting: list[dict[str, Any]] = []
         self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

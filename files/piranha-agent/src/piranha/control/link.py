@@ -14,8 +14,8 @@ import json
 import socket
 from typing import Any
 
-MAX_LINE = 4 * 1024 * 1024
-"""Bytes in one line, the newline included. A snapshot of 10,000 real servers is about 2 MB."""
+MAX_LINE = 16 * 1024 * 1024
+"""Bytes in one line, the newline included. A real server takes 700 bytes of a status."""
 
 MAX_BACKLOG = 256 * 1024
 """Bytes that may wait behind an unfinished message; a message beyond that is dropped."""

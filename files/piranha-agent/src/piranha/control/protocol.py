@@ -9,6 +9,9 @@ Control socket, one JSON object a line, answers may come in another order than t
     {"id": 3, "do": "events"}          ->  {"id": 3, "ok": true, "result": {"events": [...]}}
                                            {"id": 3, "event": {...}}      as they happen
 
+What changes anything may be asked by root only (the kernel says who asks); what reads, by
+whoever may open the socket.
+
 Pulse and a child (see docs/architecture.md): `tick`, `state`, `event`, `answer` from the child,
 `ask` from pulse.
 """
@@ -16,6 +19,7 @@ Pulse and a child (see docs/architecture.md): `tick`, `state`, `event`, `answer`
 from __future__ import annotations
 
 import difflib
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,9 +31,14 @@ REQUESTS = {
     "reload": "read lvs.cf again; a bad one changes nothing and is answered with the reasons",
     "events": "the last events, then each new one as it happens",
     "version": "the version of the agent that runs",
+    "servers": "one real server in all its virtual services or in one, with its connections now",
+    "override": "drain, disable or enable a real server, or set its weight, until told otherwise",
 }
 """Everything that can be asked, with one line of help each. The server, the command line and the
 documentation read it from here."""
+
+CHANGES = frozenset({"reload", "override"})
+"""Requests that only root, or the user that pulse runs as, may make."""
 
 LEVELS = {"crit": 2, "err": 3, "warning": 4, "notice": 5, "info": 6, "debug": 7}
 """Levels of an event, as syslog numbers them."""
@@ -42,6 +51,8 @@ class Request:
     id: int | str | None
     do: str
     arguments: dict[str, Any]
+    uid: int | None = None
+    """The user who asks, as the kernel says; None where there is no connection."""
 
 
 class RequestError(ValueError):
@@ -72,6 +83,13 @@ def parse_request(message: dict[str, Any]) -> Request:
     return Request(request_id, do, {k: v for k, v in message.items() if k not in {"id", "do"}})
 
 
+def permitted(request: Request, own_uid: int) -> str | None:
+    """Say in a sentence why the asker may not ask that, or give None. own_uid: pulse's user."""
+    if request.do not in CHANGES or request.uid in {0, own_uid}:
+        return None
+    return f"user {request.uid} may not {request.do}; only root may change anything, use sudo"
+
+
 def answered(request_id: int | str | None, result: dict[str, Any]) -> dict[str, Any]:
     """Give the answer to a request that was fulfilled."""
     return {"id": request_id, "ok": True, "result": result}
@@ -80,6 +98,44 @@ def answered(request_id: int | str | None, result: dict[str, Any]) -> dict[str, 
 def refused(request_id: int | str | None, sentence: str) -> dict[str, Any]:
     """Give the answer to a request that was not fulfilled."""
     return {"id": request_id, "ok": False, "error": sentence}
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A list that is JSON already, without its brackets, in pieces.
+
+    A status of ten thousand servers goes through pulse like this: reading and writing it again
+    would keep pulse from hearing the heart.
+    """
+
+    pieces: list[str]
+
+    @property
+    def text(self) -> str:
+        """The whole list."""
+        return f"[{','.join(piece for piece in self.pieces if piece)}]"
+
+
+def encode(message: dict[str, Any]) -> str:
+    """Give a message as one line of JSON, without the newline."""
+    ready: list[str] = []
+
+    def keep(value: object) -> str:
+        if not isinstance(value, Encoded):
+            raise TypeError(f"{type(value).__name__} cannot be JSON")
+        ready.append(value.text)
+        return _HERE
+
+    rest = json.dumps(message, separators=(",", ":"), default=keep)
+    done = []
+    for text in ready:
+        head, _unused, rest = rest.partition(_HERE_ENCODED)
+        done += [head, text]
+    return "".join([*done, rest])
+
+
+_HERE = "\0encoded\0"
+_HERE_ENCODED = json.dumps(_HERE)
 
 
 def event_of(source: str, raw: object, now: float) -> dict[str, Any]:

@@ -15,11 +15,16 @@ from typing import Any, TextIO
 
 RED, GREEN, YELLOW, BOLD, PLAIN = "\033[31m", "\033[32m", "\033[33m", "\033[1m", "\033[0m"
 
+CLEAR = "\033[H\033[2J\033[3J"
+"""What empties a terminal."""
+
 COLOURS = {
     "UP": GREEN,
     "ACTIVE": GREEN,
     "DOWN": RED,
     "DRAIN": YELLOW,
+    "MAINT": YELLOW,
+    "STARTING": YELLOW,
     "crit": RED,
     "err": RED,
     "warning": YELLOW,

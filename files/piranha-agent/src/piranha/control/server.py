@@ -10,25 +10,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
+import pwd
+import socket
+import struct
 from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from piranha.control.link import MAX_LINE, Lines
+from piranha.control.link import Lines
 from piranha.control.protocol import (
     MAX_REQUEST,
     Request,
     RequestError,
     answered,
+    encode,
     parse_request,
+    permitted,
     refused,
 )
 
 MAX_CONNECTIONS = 64
-MAX_UNREAD = 2 * MAX_LINE
+MAX_UNREAD = 16 * 1024 * 1024
 """Bytes that one connection may leave unread before it is dropped."""
 
 MAX_UNANSWERED = 16
@@ -44,7 +49,10 @@ class Refusal(Exception):
 
 
 class ControlServer:
-    """Listens at `path` (mode 0600) and calls the handler named by each request.
+    """Listens at `path` and calls the handler named by each request.
+
+    The socket's mode is 0660: whoever is in the group that pulse runs with (root's, unless the
+    unit says otherwise) may read; protocol.CHANGES are for root.
 
     handlers: from the request's name to a coroutine that gives the result or raises Refusal.
     """
@@ -61,7 +69,7 @@ class ControlServer:
         """Begin to listen. The caller holds the run folder's lock: an old socket is nobody's."""
         with contextlib.suppress(FileNotFoundError):
             self._path.unlink()
-        before = os.umask(0o177)
+        before = os.umask(0o117)
         try:
             loop = asyncio.get_running_loop()
             self._server = await loop.create_unix_server(
@@ -109,6 +117,7 @@ class Connection(asyncio.Protocol):
         self._lines = Lines(MAX_REQUEST)
         self._transport: asyncio.Transport | None = None
         self._under_way = 0
+        self._uid: int | None = None
         self.listening: list[int | str | None] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -121,6 +130,7 @@ class Connection(asyncio.Protocol):
             self.close()
             return
         self._server.connections.add(self)
+        self._uid = _peer_uid(transport.get_extra_info("socket"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
@@ -142,7 +152,7 @@ class Connection(asyncio.Protocol):
         if self._transport.get_write_buffer_size() > MAX_UNREAD:
             self._transport.abort()
             return
-        self._transport.write(json.dumps(message, separators=(",", ":")).encode() + b"\n")
+        self._transport.write(encode(message).encode() + b"\n")
 
     def close(self) -> None:
         """Close after what is written has been sent."""
@@ -154,6 +164,10 @@ class Connection(asyncio.Protocol):
             request = parse_request(message)
         except RequestError as why:
             self.write(refused(why.id, str(why)))
+            return
+        request = replace(request, uid=self._uid)
+        if (why_not := permitted(request, os.getuid())) is not None:
+            self.write(refused(request.id, why_not))
             return
         if self._under_way >= MAX_UNANSWERED:
             self.write(refused(request.id, "too many requests at once; wait for their answers"))
@@ -169,3 +183,18 @@ class Connection(asyncio.Protocol):
         if not task.cancelled() and task.exception() is not None:
             # A handler that fails is our mistake; the asker must not wait for ever.
             self.write(refused(None, f"pulse could not do that: {task.exception()!r}"))
+
+
+def user_name(uid: int | None) -> str:
+    """Give the name of a user, or its number where it has none."""
+    try:
+        return pwd.getpwuid(-1 if uid is None else uid).pw_name
+    except (KeyError, OverflowError):
+        return f"user {uid}"
+
+
+def _peer_uid(sock: socket.socket) -> int:
+    """Give the user at the other end, as it was when it connected; it cannot be made up."""
+    credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    _pid, uid, _gid = struct.unpack("3i", credentials)
+    return int(uid)

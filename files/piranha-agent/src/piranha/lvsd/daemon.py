@@ -10,71 +10,102 @@ the end, however the end comes: the kernel goes on forwarding without lvsd.
 from __future__ import annotations
 
 import asyncio
+import json
 import resource
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from types import MappingProxyType
+from typing import Any
 
 from piranha.control.link import Link
 from piranha.core.ipvs.errors import IpvsError
 from piranha.core.ipvs.kernel import Kernel
+from piranha.core.ipvs.model import ServiceKey
 from piranha.nanny.engine import Engine
 from piranha.nanny.outcome import Result
 from piranha.nanny.spec import Watch
 
-from . import source, words
-from .desired import NO_OVERRIDES, desired
+from . import orders, overrides, source, words
+from .desired import Overrides, desired
+from .drift import Glance
 from .health import Change, Health
-from .layout import Layout, LayoutError
+from .kept import Kept, KeptError, state_dir
+from .layout import Layout, LayoutError, ServerId, VirtualService
+from .orders import Refused
+from .overrides import Imposed, Rules
 from .owned import Owned
 from .reconcile import Reconciler, Step
+from .reporter import Answer, LinkReporter, Reporter
+from .snapshot import Load, View, server_state, services, summary
+from .window import Window
 
 TICK = 1.0
 """Seconds between two signs of life, each with a snapshot."""
 
-LOOK = 5.0
+LOOK = 2.0
 """Seconds between two looks at the kernel's table, and between two attempts after a failure."""
+
+READ_AGAIN = 60.0
+"""Seconds after which the table is read whole, whatever the looks have shown."""
+
+GATHER = 0.02
+"""Seconds that results of checks are gathered before the table follows."""
+
+PAGE = 800
+"""Real servers after which a page of the status is full: some 20 ms of work."""
+
+FRESH = 2.0
+"""Seconds for which counted connections are shown again; the kernel's rates change every 2 s."""
 
 SNAPSHOT_GAP = 0.1
 """Seconds at least between two snapshots, however much changes."""
 
 
-class Reporter(Protocol):
-    """Where lvsd tells what it does; must not block."""
-
-    def tick(self, now: float) -> None:
-        """A sign of life at monotonic time `now`."""
-
-    def state(self, state: dict[str, Any]) -> None:
-        """A whole snapshot."""
-
-    def event(self, event: words.Event) -> None:
-        """Something an operator wants to know."""
-
-
 class Daemon:
     """lvsd without its link: reads the file, runs the checks, keeps the table."""
 
-    def __init__(self, config: Path, reconciler: Reconciler, reporter: Reporter) -> None:
-        """Nothing happens before `start`."""
+    def __init__(
+        self,
+        config: Path,
+        reconciler: Reconciler,
+        reporter: Reporter,
+        kept: Kept,
+        window: Window,
+        glance: Glance | None = None,
+    ) -> None:
+        """Nothing happens before `start`. glance: a cheap look; without one all is read again."""
         self._config = config
         self._reconciler = reconciler
         self._reporter = reporter
+        self._kept = kept
+        self._window = window
+        self._glance = glance
         self._layout: Layout | None = None
         self._health = Health()
         self._engine = Engine(self._on_result)
+        self._rules = Rules()
+        self._imposed: dict[ServerId, Imposed] = {}
+        self._overrides: Overrides = {}
         self._changes: list[Change] = []
+        self._dirty: set[ServiceKey] = set()
+        self._read_at = float("-inf")
         self._config_error: list[str] = []
         self._table_error: str | None = None
+        self._kept_error: str | None = None
         self._drifts = 0
         self._timers: dict[str, asyncio.TimerHandle | asyncio.Handle] = {}
         self._told_at = float("-inf")
 
     def start(self) -> None:
         """Read the configuration, adopt the table and begin to check."""
+        try:
+            self._rules = self._kept.load()
+        except KeptError as error:
+            self._kept_error = str(error)
+            self._reporter.event(words.event("err", str(error)))
         self._load()
         self._look()
         self._tick()
@@ -89,9 +120,24 @@ class Daemon:
         """Read the configuration again; gives what is wrong, in which case nothing changes."""
         problems = self._load()
         if not problems:
-            self._reconcile()
+            self._reconcile(whole=True)
             self._tell_state()
         return problems
+
+    def requests(self) -> dict[str, Answer]:
+        """Give what pulse may ask, by name."""
+        return {
+            "reload": self._reload_asked,
+            "override": self.override,
+            "servers": self.servers,
+            "services": self.services,
+        }
+
+    def _reload_asked(self, _arguments: dict[str, Any]) -> dict[str, Any]:
+        problems = self.reload()
+        if problems:
+            raise Refused("; ".join(problems))
+        return {}
 
     # -- configuration ------------------------------------------------------------------------
 
@@ -106,6 +152,7 @@ class Daemon:
         self._config_error = []
         before, self._layout = self._layout, new
         self._health.configure(new, self._now())
+        self._impose()
         self._engine.watch(self._health.watches)
         servers = sum(1 for _unused in new.servers())
         verb = "starts" if before is None else "has a new configuration"
@@ -126,8 +173,99 @@ class Daemon:
         changes = self._health.record(watch, result)
         if changes:
             self._changes += changes
-            # Once for all results of this turn of the loop.
-            self._at("reconcile", 0, self._reconcile)
+            self._dirty.update(change.virtual.key for change in changes)
+            if "reconcile" not in self._timers:
+                self._at("reconcile", GATHER, self._reconcile_soon)
+
+    # -- operators ------------------------------------------------------------------------------
+
+    def _impose(self) -> None:
+        layout = self._layout or Layout()
+        ids = [server.id for _unused, server in layout.servers()]
+        self._imposed = overrides.imposed(self._rules, ids)
+        self._overrides = overrides.weights(self._imposed)
+
+    def override(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Carry out an operator's order; Refused. See orders.py for arguments and answer."""
+        wanted = orders.read(arguments, time.time(), "root")
+        layout = self._loaded()
+        outcome = orders.decide(layout, self._rules, wanted)
+        after = {**self._imposed}
+        for _virtual, server in outcome.places:
+            after.pop(server.id, None)
+        after.update(outcome.after)
+        answer = orders.answer(outcome, self._health.verdicts, overrides.weights(after))
+        if wanted.dry_run or not outcome.changed:
+            return answer
+        try:
+            # First: an order that is not kept would end with the next restart.
+            self._kept.save(outcome.rules)
+        except KeptError as error:
+            raise Refused(str(error)) from error
+        self._rules, self._kept_error = outcome.rules, None
+        self._impose()
+        self._dirty.update(virtual.key for virtual, _server in outcome.places)
+        self._reporter.event(words.event("notice", orders.sentence(outcome, wanted)))
+        for warning in answer["warnings"]:
+            self._reporter.event(words.event("crit", warning))
+        self._reconcile()
+        if self._table_error is not None:
+            answer["warnings"].append(f"it is kept, but {self._table_error}")
+        self._tell_state()
+        return answer
+
+    def servers(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Give all about one real server, its connections read now; Refused."""
+        layout = self._loaded()
+        places = orders.places(layout, *orders.whom(arguments))
+        keys = {virtual.key for virtual, _server in places}
+        try:
+            loads = self._window.read(keys, 0.0)
+        except IpvsError as error:
+            raise Refused(str(error)) from error
+        view = self._view(loads)
+        rows = [
+            (real.id.service.protocol, load)
+            for _one, real in places
+            if (load := loads.get(real.id))
+        ]
+        return {
+            "left": orders.left(rows, templates_count=not self._window.templates_expire()),
+            "servers": [
+                {"virtual": virtual.name, **server_state(virtual, server, view, self._overrides)}
+                for virtual, server in places
+            ],
+        }
+
+    def services(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Give a page of virtual services, from number `start` on, as JSON to be passed on."""
+        layout = self._layout or Layout()
+        start = arguments.get("start", 0)
+        if not isinstance(start, int) or start < 0:
+            raise Refused("start must be the number of a virtual service, from 0 on")
+        page: list[VirtualService] = []
+        while start + len(page) < len(layout.virtual):
+            page.append(layout.virtual[start + len(page)])
+            if sum(len(virtual.servers) for virtual in page) >= PAGE:
+                break
+        try:
+            loads = self._window.read({virtual.key for virtual in page}, FRESH)
+        except IpvsError:
+            loads = {}  # told already; what the checks know is still worth seeing
+        end = start + len(page)
+        return {
+            "text": json.dumps(services(page, self._view(loads)), separators=(",", ":"))[1:-1],
+            "next": end if end < len(layout.virtual) else None,
+        }
+
+    def _loaded(self) -> Layout:
+        if self._layout is None:
+            raise Refused("lvsd has no configuration that it can use; see piranha status")
+        return self._layout
+
+    def _view(self, loads: Mapping[ServerId, Load] = MappingProxyType({})) -> View:
+        offset = time.time() - self._now()
+        return View(self._health.verdicts, self._imposed, offset, loads)
 
     # -- the table --------------------------------------------------------------------------------
 
@@ -135,20 +273,43 @@ class Daemon:
         """See that the table is as it shall be; what could not be done before is tried again."""
         if self._layout is None and self._timers:
             self._load()
-        self._reconcile()
+        self._glance_at()
         self._at("look", LOOK, self._look)
 
-    def _reconcile(self) -> None:
+    def _glance_at(self) -> None:
+        late = self._now() - self._read_at > READ_AGAIN
+        seen = self._glance and self._glance.changed(self._reconciler.ours)
+        if seen is None or late or not self._reconciler.certain:
+            self._reconcile(whole=True)
+        elif seen:
+            self._dirty |= seen
+            self._reconcile()
+
+    def _reconcile_soon(self) -> None:
+        self._timers.pop("reconcile", None)
+        self._reconcile()
+
+    def _reconcile(self, *, whole: bool = False) -> None:
         if self._layout is None:
             return
-        step = self._step(self._layout)
+        dirty, self._dirty = self._dirty, set()
+        if whole or not self._reconciler.certain:
+            step = self._step(self._layout)
+        elif dirty:
+            verdicts = self._health.verdicts
+            part = desired(self._layout, verdicts, self._overrides, dirty)
+            step = self._reconciler.part(part, dirty)
+        else:
+            return
         if step.drift:
             self._drifts += 1
             self._reporter.event(words.drift_event(step.drift))
         changes, self._changes = self._changes, []
         for change in changes:
             written = not step.errors
-            told = words.change_event(change, self._health.verdicts, written=written)
+            told = words.change_event(
+                change, self._health.verdicts, self._overrides, written=written
+            )
             self._reporter.event(told)
         self._tell_errors(step)
         if changes or step.done or step.drift:
@@ -159,8 +320,10 @@ class Daemon:
             actual = self._reconciler.read()
         except IpvsError as error:
             return Step(errors=(str(error),))
-        self._health.adopt(layout, actual, self._now())
-        return self._reconciler.step(desired(layout, self._health.verdicts), actual)
+        self._read_at = self._now()
+        self._health.adopt(layout, actual, self._read_at, self._overrides)
+        wanted = desired(layout, self._health.verdicts, self._overrides)
+        return self._reconciler.step(wanted, actual)
 
     def _tell_errors(self, step: Step) -> None:
         error = " ".join(step.errors) or None
@@ -187,10 +350,11 @@ class Daemon:
     def _tell_state(self) -> None:
         self._told_at = self._now()
         layout = self._layout or Layout()
-        clock = (self._told_at, time.time())
+        problems = [*self._config_error, *filter(None, [self._table_error, self._kept_error])]
+        known = [server.id for _unused, server in layout.servers()] if self._rules else []
         self._reporter.state(
             {
-                "virtual": words.snapshot(layout, self._health.verdicts, clock, NO_OVERRIDES),
+                **summary(layout.virtual, self._view()),
                 "table": {
                     "ok": self._table_error is None,
                     "error": self._table_error,
@@ -199,8 +363,11 @@ class Daemon:
                 "config": {
                     "ok": not self._config_error,
                     "error": "; ".join(self._config_error) or None,
+                    "digest": layout.digest,
                 },
-                "problems": [*self._config_error, *filter(None, [self._table_error])],
+                "overrides": len(self._rules),
+                "overrides_unused": [str(one) for one in overrides.unused(self._rules, known)],
+                "problems": problems,
                 "checks": len(list(self._health.watches)),
             }
         )
@@ -217,74 +384,6 @@ class Daemon:
     @staticmethod
     def _now() -> float:
         return time.monotonic()
-
-
-class LinkReporter:
-    """Tells pulse, and hears its requests."""
-
-    def __init__(self, link: Link, ended: asyncio.Event) -> None:
-        """`ended` is set when pulse has gone or wants us to stop."""
-        self._link = link
-        self._ended = ended
-        self._writing = False
-        self.reload: Callable[[], list[str]] = lambda: ["lvsd is not ready"]
-        asyncio.get_running_loop().add_reader(link.fileno(), self._hear)
-
-    def tick(self, now: float) -> None:
-        """See Reporter."""
-        self._send({"tick": now})
-
-    def state(self, state: dict[str, Any]) -> None:
-        """See Reporter."""
-        self._send({"state": state})
-
-    def event(self, event: words.Event) -> None:
-        """See Reporter."""
-        self._send({"event": event})
-
-    def _send(self, message: dict[str, Any]) -> None:
-        self._link.send(message)
-        self._write_later()
-
-    def _write_later(self) -> None:
-        if self._link.closed:
-            self._end()
-        elif self._link.wants_write and not self._writing:
-            self._writing = True
-            asyncio.get_running_loop().add_writer(self._link.fileno(), self._flush)
-
-    def _flush(self) -> None:
-        if self._link.flush() or self._link.closed:
-            self._writing = False
-            asyncio.get_running_loop().remove_writer(self._link.fileno())
-        if self._link.closed:
-            self._end()
-
-    def _hear(self) -> None:
-        for message in self._link.receive():
-            if "ask" in message:
-                self._answer(message["ask"], message.get("do"))
-        if self._link.closed:
-            self._end()
-
-    def _answer(self, number: object, do: object) -> None:
-        if do == "stop":
-            self._send({"answer": number, "ok": True, "result": {}})
-            self._ended.set()
-        elif do == "reload":
-            problems = self.reload()
-            if problems:
-                error = "; ".join(problems)
-                self._send({"answer": number, "ok": False, "error": error})
-            else:
-                self._send({"answer": number, "ok": True, "result": {}})
-        else:
-            error = f"lvsd does not know the request {do!r}; it knows reload and stop"
-            self._send({"answer": number, "ok": False, "error": error})
-
-    def _end(self) -> None:
-        asyncio.get_running_loop().remove_reader(self._link.fileno())
-        self._ended.set()
 
 
 def run(link_socket: socket.socket, config_path: Path, run_dir: Path) -> int:
@@ -313,8 +412,15 @@ async def _serve(link_socket: socket.socket, config: Path, run_dir: Path) -> int
         loop.add_signal_handler(signal.SIGTERM, ended.set)
     reporter = LinkReporter(Link(link_socket), ended)
     with Kernel() as kernel:
-        daemon = Daemon(config, Reconciler(kernel, Owned(run_dir)), reporter)
-        reporter.reload = daemon.reload
+        daemon = Daemon(
+            config,
+            Reconciler(kernel, Owned(run_dir)),
+            reporter,
+            Kept(state_dir(run_dir)),
+            Window(kernel),
+            Glance(),
+        )
+        reporter.requests = daemon.requests()
         daemon.start()
         await ended.wait()
         await daemon.stop()

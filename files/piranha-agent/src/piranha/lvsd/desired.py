@@ -8,22 +8,26 @@ Pure, and the only place that decides whether a real server gets connections:
     UP         in the table with its weight; weight 0 keeps its connections and gets no new ones
     DOWN       not in the table; with quiesce_server in it with weight 0
 
+What an operator says goes before that: a drained server has weight 0 for as long as it would be
+in the table, a disabled one is not in it, another weight replaces the configured one.
+
 The sorry server is in the table, with weight 1, while no other can take a new connection.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from types import MappingProxyType
 
-from piranha.core.ipvs.model import Server, Table
+from piranha.core.ipvs.model import Server, ServiceKey, Table
 from piranha.nanny.verdict import State, Verdict
 
 from .layout import Layout, RealServer, ServerId, VirtualService
 
 Verdicts = Mapping[ServerId, Verdict]
-Overrides = Mapping[ServerId, int]
-"""Weights that an operator set at run time in place of the configured ones; 0 drains."""
+Overrides = Mapping[ServerId, int | None]
+"""Weights that an operator set at run time in place of the configured ones; 0 drains, None takes
+the server out (see overrides.py)."""
 
 NO_OVERRIDES: Overrides = MappingProxyType({})
 SORRY_WEIGHT = 1
@@ -33,8 +37,11 @@ def weight_of(
     virtual: VirtualService, server: RealServer, verdict: Verdict, overrides: Overrides
 ) -> int | None:
     """Give the weight that a server has in the table, or None where it is not in it."""
+    ordered = overrides.get(server.id, server.weight)
+    if ordered is None:
+        return None
     if verdict.state is State.UP:
-        return overrides.get(server.id, server.weight)
+        return ordered
     if verdict.state is State.DOWN and virtual.quiesce:
         return 0
     return None
@@ -65,10 +72,17 @@ def needs_sorry(
     return in_service(virtual, verdicts, overrides) == 0
 
 
-def desired(layout: Layout, verdicts: Verdicts, overrides: Overrides = NO_OVERRIDES) -> Table:
-    """Give the part of the kernel's table that is ours."""
+def desired(
+    layout: Layout,
+    verdicts: Verdicts,
+    overrides: Overrides = NO_OVERRIDES,
+    only: Container[ServiceKey] | None = None,
+) -> Table:
+    """Give the part of the kernel's table that is ours, or some services of it."""
     return Table(
-        (virtual.service, _entries(virtual, verdicts, overrides)) for virtual in layout.virtual
+        (virtual.service, _entries(virtual, verdicts, overrides))
+        for virtual in layout.virtual
+        if only is None or virtual.key in only
     )
 
 

@@ -66,18 +66,25 @@ class Health:
             self._users.setdefault(server.watch, []).append((virtual, server))
         self._unseen &= self._verdicts.keys()
 
-    def adopt(self, layout: Layout, table: Table, now: float) -> None:
+    def adopt(
+        self,
+        layout: Layout,
+        table: Table,
+        now: float,
+        overrides: Mapping[ServerId, int | None] = MappingProxyType({}),
+    ) -> None:
         """Take servers that are new to us as the kernel's table has them.
 
         For the first table read after `configure`. A server in the table counts as up; with
-        weight 0, where a failed server gets that and it is not the configured weight, as down.
+        weight 0, where a failed server gets that and nobody ordered it, as down.
         """
         for virtual, server in layout.servers():
             if server.id not in self._unseen or self._verdicts[server.id].tried:
                 continue
             entry = table.servers(virtual.key).get(server.id.server)
             if entry is not None:
-                quiesced = virtual.quiesce and entry.weight == 0 and server.weight > 0
+                ordered = overrides.get(server.id, server.weight)
+                quiesced = virtual.quiesce and entry.weight == 0 and ordered != 0
                 self._verdicts[server.id] = adopt(now, up=not quiesced)
         self._unseen.clear()
 

@@ -97,6 +97,8 @@ class Layout:
     """All that is active, in the order of the file."""
 
     virtual: tuple[VirtualService, ...] = ()
+    digest: str = ""
+    """Of the configuration that this was made from."""
 
     def servers(self) -> Iterator[tuple[VirtualService, RealServer]]:
         """Every real server with its virtual service."""

@@ -8,13 +8,13 @@ Reads and writes that one file; decides nothing.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Collection
 from pathlib import Path
 
 from piranha.core.ipvs.errors import IpvsError
 from piranha.core.ipvs.model import ServiceKey
+
+from . import files
 
 NAME = "owned.json"
 
@@ -53,21 +53,10 @@ class Owned:
             return
         data = {"services": [key._asdict() for key in sorted(wanted)]}
         try:
-            _replace(self._path, json.dumps(data) + "\n")
+            files.replace(self._path, json.dumps(data) + "\n")
         except OSError as error:
             raise OwnedError(
                 f"{self._path}: cannot be written ({error.strerror}); after a restart lvsd would "
                 "not know services that have left lvs.cf as its own"
             ) from error
         self._saved = wanted
-
-
-def _replace(path: Path, text: str) -> None:
-    descriptor, name = tempfile.mkstemp(prefix=path.name + ".", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

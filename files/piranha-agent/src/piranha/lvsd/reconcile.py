@@ -8,7 +8,7 @@ that takes in the ipvs library's plan.py; here is the order of things.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -23,8 +23,8 @@ from .owned import Owned, OwnedError
 class Kernel(Protocol):
     """What is used of the ipvs library's Kernel."""
 
-    def read(self) -> Table:
-        """The whole table."""
+    def read(self, only: Collection[ServiceKey] | None = None) -> Table:
+        """The whole table, or some services of it."""
 
     def apply(self, operations: Iterable[Operation]) -> Report:
         """Change it."""
@@ -53,9 +53,46 @@ class Reconciler:
         self._owned: frozenset[ServiceKey] | None = None
         self._left: Table | None = None
 
-    def read(self) -> Table:
-        """Give the table as it is; IpvsError."""
-        return self._kernel.read()
+    def read(self, only: Collection[ServiceKey] | None = None) -> Table:
+        """Give the table as it is, or some services of it; IpvsError."""
+        try:
+            return self._kernel.read(only)
+        except IpvsError:
+            self._left = None
+            raise
+
+    @property
+    def certain(self) -> bool:
+        """Whether the whole table has been made what it shall be, so that a part may be enough."""
+        return self._left is not None
+
+    @property
+    def ours(self) -> frozenset[ServiceKey]:
+        """The services that are lvsd's."""
+        return self._owned or frozenset()
+
+    def part(self, desired: Table, only: Collection[ServiceKey]) -> Step:
+        """Bring some services of the table to `desired`; as `step`, but only these are read.
+
+        desired: of these services, those that shall be there. Only while `certain`.
+        """
+        left = self._left
+        if left is None:
+            raise RuntimeError("a part was asked for while the whole is uncertain")
+        try:
+            actual = self.read(only)
+        except IpvsError as error:
+            return Step(errors=(str(error),))
+        drift = plan(left.only(only), actual, only)
+        try:
+            report = self._kernel.apply(plan(desired, actual, only))
+        except IpvsError as error:
+            self._left = None
+            return Step(drift, (), (str(error),))
+        errors = tuple(dict.fromkeys(str(error) for error in report.errors))
+        now = Table.of_entries({**left.without(only), **desired})
+        self._left = None if errors else now
+        return Step(drift, report.done, errors)
 
     def step(self, desired: Table, actual: Table) -> Step:
         """Bring `actual`, just read, to `desired`; never raises, errors are in the result."""

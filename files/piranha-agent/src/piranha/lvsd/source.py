@@ -8,6 +8,7 @@ The only file of lvsd that opens lvs.cf and resolves names; what is in it means 
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 from piranha.core.lvs_cf import api
@@ -33,7 +34,7 @@ def load(path: Path) -> Layout:
             [f"{path}: service is not lvs, so that lvsd has nothing to do; restart pulse instead"]
         )
     addresses = {name: _resolve(path, name) for name in host_names(loaded.config)}
-    return layout(loaded.config, addresses)
+    return replace(layout(loaded.config, addresses), digest=api.digest(loaded.config))
 
 
 def _resolve(path: Path, name: str) -> str:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: piranha.lvs founders
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What lvsd tells: events as sentences for an operator, and the snapshot for `status`.
+"""What lvsd tells: events as sentences for an operator (the snapshot is in snapshot.py).
 
 Pure. Levels are those of syslog, as control/protocol.py names them.
 """
@@ -11,11 +11,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from piranha.core.ipvs.plan import Operation
-from piranha.nanny.verdict import State, Verdict
+from piranha.nanny.verdict import State
 
-from .desired import NO_OVERRIDES, Overrides, Verdicts, in_service, needs_sorry, weight_of
+from .desired import NO_OVERRIDES, Overrides, Verdicts, in_service, weight_of
 from .health import Change
-from .layout import Layout, RealServer, VirtualService
 
 
 def count(number: int, thing: str) -> str:
@@ -47,6 +46,10 @@ def change_event(
     if change.unchecked:
         words = verdict.last.outcome.words if verdict.last else verdict.reason
         return event("err", f"{who} {words}; it stays {verdict.state.value}", **about)
+    if server.id in overrides and overrides[server.id] is None:
+        # Whoever disabled it knows; that it went down and came back is what maintenance is.
+        state = f"{who} is {verdict.state.value}: {verdict.reason}"
+        return event("info", f"{state}; it is disabled and stays out", **about)
     left = in_service(virtual, verdicts, overrides)
     effect = _effect(change, weight_of(virtual, server, verdict, overrides))
     parts = [
@@ -87,69 +90,3 @@ def drift_event(changes: Sequence[Operation]) -> Event:
         f"the table was changed by somebody else; putting it right: {operations(changes)}",
         drift=len(changes),
     )
-
-
-def snapshot(
-    layout: Layout, verdicts: Verdicts, clock: tuple[float, float], overrides: Overrides
-) -> list[dict[str, Any]]:
-    """Give the state of all virtual services. clock: the monotonic time and the epoch's, now."""
-    offset = clock[1] - clock[0]
-    return [_virtual(virtual, verdicts, offset, overrides) for virtual in layout.virtual]
-
-
-def _virtual(
-    virtual: VirtualService, verdicts: Verdicts, offset: float, overrides: Overrides
-) -> dict[str, Any]:
-    key = virtual.key
-    sorry = virtual.sorry
-    return {
-        "name": virtual.name,
-        "address": key.address or None,
-        "port": key.port,
-        "protocol": key.protocol or None,
-        "fwmark": key.fwmark or None,
-        "scheduler": virtual.service.scheduler,
-        "forward": str(virtual.forward),
-        "in_service": in_service(virtual, verdicts, overrides),
-        "sorry": {"address": sorry.address, "serves": needs_sorry(virtual, verdicts, overrides)}
-        if sorry
-        else None,
-        "servers": [
-            _server(virtual, server, verdicts[server.id], offset, overrides)
-            for server in virtual.servers
-        ],
-    }
-
-
-def _server(
-    virtual: VirtualService,
-    server: RealServer,
-    verdict: Verdict,
-    offset: float,
-    overrides: Overrides,
-) -> dict[str, Any]:
-    weight = weight_of(virtual, server, verdict, overrides)
-    last = verdict.last
-    drained = verdict.state is State.UP and weight == 0
-    return {
-        "name": server.name,
-        "address": server.id.server.address,
-        "port": server.id.server.port,
-        "state": "DRAIN" if drained else verdict.state.value,
-        "weight": weight,
-        "configured_weight": server.weight,
-        "reason": verdict.reason,
-        "since": round(verdict.since + offset, 3),
-        "last_check": _check(verdict, offset) if last else None,
-    }
-
-
-def _check(verdict: Verdict, offset: float) -> dict[str, Any] | None:
-    if verdict.last is None:
-        return None
-    return {
-        "at": round(verdict.last.at + offset, 3),
-        "seconds": round(verdict.last.seconds, 6),
-        "result": verdict.last.outcome.finding.value,
-        "answer": verdict.last.outcome.words,
-    }

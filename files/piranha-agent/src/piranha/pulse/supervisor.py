@@ -24,8 +24,8 @@ from typing import Any
 
 from piranha import __version__
 from piranha.control.link import Link
-from piranha.control.protocol import Request, event_of
-from piranha.control.server import ControlServer, Refusal
+from piranha.control.protocol import CHANGES, Encoded, Request, event_of
+from piranha.control.server import ControlServer, Refusal, user_name
 from piranha.pulse import settings, supervision, warm
 from piranha.pulse.journal import Log, Notify, say
 from piranha.pulse.names import CONFIG_IN_FORCE, LOCK, SOCKET
@@ -106,7 +106,13 @@ class Supervisor:
         self._tasks: set[asyncio.Task[None]] = set()
         self.server = ControlServer(
             run_dir / SOCKET,
-            {"status": self._status, "reload": self._reload_asked, "version": self._version},
+            {
+                "status": self._status,
+                "reload": self._reload_asked,
+                "version": self._version,
+                "servers": self._of_lvsd,
+                "override": self._of_lvsd,
+            },
         )
 
     async def run(self, first: settings.Settings) -> int:
@@ -320,7 +326,8 @@ class Supervisor:
         return {
             "host": socket.gethostname(),
             "version": __version__,
-            **{name: ward.state for name, ward in wards},
+            **{name: ward.state for name, ward in wards if name != LVSD},
+            LVSD: await self._lvsd_state(detail=request.arguments.get("detail") is not False),
             "ages": {
                 name: None if ward.state is None else round(now - ward.state_at, 3)
                 for name, ward in wards
@@ -336,6 +343,32 @@ class Supervisor:
                 "stopping": self._stopping,
             },
         }
+
+    async def _lvsd_state(self, *, detail: bool) -> dict[str, Any] | None:
+        """Give lvsd's last words with all virtual services, which it tells in pages."""
+        ward = self._wards.get(LVSD)
+        if ward is None or ward.state is None:
+            return None
+        pages: list[str] = []
+        start: int | None = 0
+        while detail and start is not None:
+            answer = await ward.request("services", ANSWER_LIMIT, {"start": start})
+            if answer.get("ok") is not True:
+                break
+            pages.append(str(answer["result"].get("text", "")))
+            start = answer["result"].get("next")
+        return {**ward.state, **({"virtual": Encoded(pages)} if detail else {})}
+
+    async def _of_lvsd(self, request: Request) -> dict[str, Any]:
+        """Hand a request on to lvsd; who asks is known here."""
+        arguments = dict(request.arguments)
+        if request.do in CHANGES:
+            arguments.setdefault("by", user_name(request.uid))
+        answer = await self._wards[LVSD].request(request.do, ANSWER_LIMIT, arguments)
+        if answer.get("ok") is not True:
+            raise Refusal(f"lvsd: {answer.get('error', 'refused without a reason')}")
+        result = answer.get("result")
+        return result if isinstance(result, dict) else {}
 
     async def _reload_asked(self, request: Request) -> dict[str, Any]:
         await self._reload()

@@ -168,22 +168,32 @@ class Ward:
 
         limit: seconds to wait for the answer.
         """
-        if self.process is None:
-            return f"{self.name} is not running"
-        self._next_id += 1
-        future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self._asked[self._next_id] = future
-        try:
-            if not self.process.link.send({"ask": self._next_id, "do": do}):
-                return f"{self.name} does not take requests"
-            answer = await asyncio.wait_for(future, limit)
-        except TimeoutError:
-            return f"{self.name} did not answer within {limit:g} s"
-        finally:
-            self._asked.pop(self._next_id, None)
+        answer = await self.request(do, limit)
         if answer.get("ok") is True:
             return None
         return f"{self.name}: {answer.get('error', 'refused without a reason')}"
+
+    async def request(
+        self, do: str, limit: float, arguments: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Ask it something; gives its answer: `ok` with `result`, or not, with `error`.
+
+        limit: seconds to wait for the answer. arguments: what the request says besides.
+        """
+        if self.process is None:
+            return {"ok": False, "error": "it is not running"}
+        self._next_id += 1
+        number = self._next_id
+        future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._asked[number] = future
+        try:
+            if not self.process.link.send({"ask": number, "do": do, "with": arguments or {}}):
+                return {"ok": False, "error": "it does not take requests"}
+            return await asyncio.wait_for(future, limit)
+        except TimeoutError:
+            return {"ok": False, "error": f"it did not answer within {limit:g} s"}
+        finally:
+            self._asked.pop(number, None)
 
     def _take(self, message: dict[str, Any]) -> None:
         now = self._now()
