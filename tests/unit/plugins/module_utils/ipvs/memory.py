@@ -56,8 +56,9 @@ class MemoryPort:
         connections: active, inactive and persistent ones of a server, where not 0.
         counted: counters of a service (key, None) or a server, where not 0.
         sent: every message ever sent, in order.
-        failing: place in ``sent`` -> error number that this message gets; None for a message that
-            is carried out while its answer is lost; an exception for the socket's end in its place.
+        failing: place in ``sent`` -> error number that this message gets; None for a message whose
+            answer is lost; an exception for the socket's end in its place.
+        silent: whether a message whose answer is lost is carried out.
         meanwhile: called before every message with its place: what another program does.
         split: lists longer than this come in several pieces, not of one moment.
     """
@@ -71,6 +72,7 @@ class MemoryPort:
         self.sent: list[Command] = []
         self.failing: dict[int, int | OSError | None] = {}
         self.meanwhile: Callable[[int], None] = lambda _place: None
+        self.silent = True
         self.split = 1000
         self.lost_dumps = 0
         self.reads = 0
@@ -135,7 +137,7 @@ class MemoryPort:
             if told:
                 numbers.append(told)
                 continue
-            number = self._carry_out(command)
+            number = 0 if told is None and not self.silent else self._carry_out(command)
             numbers.append(None if told is None else number)
         return numbers
 

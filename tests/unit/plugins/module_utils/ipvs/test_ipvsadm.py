@@ -16,6 +16,16 @@ from ansible_collections.piranha.lvs.plugins.module_utils.ipvs.model import (
     Table,
 )
 from ansible_collections.piranha.lvs.plugins.module_utils.ipvs.plan import plan
+from ansible_collections.piranha.lvs.plugins.module_utils.ipvs.settings import (
+    Daemon,
+    Flush,
+    Role,
+    SetTimeouts,
+    StartDaemon,
+    StopDaemon,
+    Timeouts,
+    Zero,
+)
 from hypothesis import given
 
 from .tables import tables
@@ -141,3 +151,72 @@ def test_bad_lines_are_told_by_number(text: str, sentence: str) -> None:
     with pytest.raises(IpvsError) as caught:
         ipvsadm.parse(text)
     assert sentence in str(caught.value)
+
+
+CONTROLS = [
+    (SetTimeouts(Timeouts(900, 0, 300)), "ipvsadm --set 900 0 300"),
+    (
+        StartDaemon(Daemon("master", "eth0")),
+        "ipvsadm --start-daemon master --mcast-interface eth0 --syncid 0",
+    ),
+    (
+        StartDaemon(
+            Daemon("backup", "eth1", syncid=9, maxlen=1400, group="ff02::81", port=8849, ttl=3)
+        ),
+        "ipvsadm --start-daemon backup --mcast-interface eth1 --syncid 9 --sync-maxlen 1400 "
+        "--mcast-group ff02::81 --mcast-port 8849 --mcast-ttl 3",
+    ),
+    (StopDaemon(Role.BACKUP), "ipvsadm --stop-daemon backup"),
+    (Zero(), "ipvsadm -Z"),
+    (Zero(ServiceKey.by_mark(5, "ipv6")), "ipvsadm -Z -f 5 -6"),
+    (Zero(ServiceKey.by_address("tcp", "2001:db8::1", 80)), "ipvsadm -Z -t [2001:db8::1]:80"),
+    (Flush(), "ipvsadm -C"),
+]
+
+
+def test_other_commands_are_told_as_ipvsadm_takes_them() -> None:
+    """The kernel tests run these very words."""
+    assert ipvsadm.control_lines(control for control, _line in CONTROLS) == [
+        line for _control, line in CONTROLS
+    ]
+
+
+def test_timeouts_and_daemons_are_read_back_with_the_table() -> None:
+    lines = [line for control, line in CONTROLS if isinstance(control, (SetTimeouts, StartDaemon))]
+    saved = ipvsadm.parse_all("\n".join([*lines, PRINTED, "ipvsadm --set 0 120 0"]))
+    assert saved.table == ipvsadm.parse(PRINTED)
+    assert saved.timeouts == Timeouts(900, 120, 300)
+    assert list(saved.daemons) == [
+        control.daemon
+        for _role, control in sorted(
+            (control.daemon.role, control)
+            for control, _line in CONTROLS
+            if isinstance(control, StartDaemon)
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("--set 1 2", "line 1: --set has not three times; write seconds for tcp, tcpfin and udp."),
+        ("--set a 2 3", "line 1: timeout 'a' is not a whole number."),
+        ("--start-daemon master", "line 1: it names no interface; use --mcast-interface."),
+        (
+            "--start-daemon both --mcast-interface lo",
+            "line 1, sync daemon both: role 'both' is unknown; use master, backup.",
+        ),
+        (
+            "--start-daemon master --mcast-interface lo --syncid x",
+            "line 1, sync daemon master: syncid 'x' is not a whole number.",
+        ),
+        (
+            "--start-daemon master --mcast-interface lo\n" * 2,
+            "line 2: sync daemon master is there twice; remove one.",
+        ),
+    ],
+)
+def test_bad_lines_about_settings_are_one_sentence(text: str, sentence: str) -> None:
+    with pytest.raises(IpvsError) as caught:
+        ipvsadm.parse_all(text)
+    assert str(caught.value) == sentence

@@ -137,6 +137,12 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (lambda: Service(WEB, mask="255.255"), "'255.255' is no mask for ipv4 clients"),
     (lambda: Service(WEB, mask=33), "'33' is no mask for ipv4 clients"),
     (lambda: Service(WEB6, mask=0), "'0' is no mask for ipv6 clients; use a length from 1 to 128."),
+    (
+        lambda: ServiceKey.by_address("tcp", "::ffff:192.0.2.1", 80),
+        "virtual service tcp [::ffff:192.0.2.1]:80: '::ffff:192.0.2.1' is an IPv4 address in IPv6 "
+        "form, which no packet carries; write 192.0.2.1.",
+    ),
+    (lambda: ServerKey("::FFFF:c633:6401", 80), "which no packet carries; write 198.51.100.1."),
     (lambda: Service(WEB6, mask="ffff::"), "'ffff::' is no mask for ipv6 clients"),
     (
         lambda: Service(WEB, one_packet=True),
