@@ -86,6 +86,7 @@ CODES = {
     "W505": "on this host: packets are not forwarded, as NAT needs",
     "W506": "on this host: the synchronisation daemon's interface has no multicast",
     "W507": "on this host: a host name cannot be resolved",
+    "W508": "on this host: the program that asks for load is not there or is not safe to run",
     "A501": "on this host: something could not be looked at",
     "A901": "a comment silences a finding that is not there",
     "A902": "a comment to piranha cannot do what it should",

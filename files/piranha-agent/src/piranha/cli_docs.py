@@ -53,6 +53,8 @@ def manual(parser: Parser, version: str) -> str:
         for action in _arguments(below):
             lines += [".RS", ".TP", rf"\fI{_roff(_names(action))}\fR", _roff(_text(below, action))]
             lines.append(".RE")
+        if below.epilog and below.epilog != parser.epilog:
+            lines += [".IP", _roff(below.epilog[0].upper() + below.epilog[1:] + ".")]
     lines += [".SH EXIT STATUS", _roff((parser.epilog or "").partition(": ")[2])]
     return "\n".join(line for line in lines if line) + "\n"  # roff frowns on empty lines
 
@@ -80,6 +82,7 @@ def _offered(parser: Parser) -> Iterator[str]:
         if isinstance(action, argparse._SubParsersAction):
             yield from action.choices
         yield from action.option_strings
+        yield from getattr(action, "offers", tuple)()  # the words that an argument may be
 
 
 def _arguments(parser: Parser) -> Iterator[argparse.Action]:

@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from ansible_collections.piranha.lvs.plugins.module_utils.lvs_cf import directives as d
 from ansible_collections.piranha.lvs.plugins.module_utils.lvs_cf.document import ASSIGNMENT, parse
@@ -53,3 +56,14 @@ def test_the_directives_of_a_block_and_what_was_meant() -> None:
     assert directives_of("failover") == directives_of("virtual")
     assert directives_of("server")[0].name == "address"
     assert (guess("shceduler"), guess("virtul"), guess("xyzzy")) == ("scheduler", "virtual", "")
+
+
+def test_every_code_that_the_library_uses_has_its_meaning() -> None:
+    folder = Path(explain.__code__.co_filename).parent
+    used = {
+        code
+        for path in folder.glob("*.py")
+        for code in re.findall(r'"([EWA][0-9]{3})"', path.read_text(encoding="utf-8"))
+    }
+    assert len(used) > 30
+    assert used - set(CODES) == set()
