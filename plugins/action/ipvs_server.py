@@ -58,9 +58,8 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible ships no types
         first: dict[str, Any] = {}
 
         def module(**options: object) -> dict[str, Any]:
-            given = {name: value for name, value in args.items() if value is not None}
             told: dict[str, Any] = self._execute_module(
-                module_args={**given, **options}, task_vars=task_vars
+                module_args={**self._task.args, **options}, task_vars=task_vars
             )
             return told
 
