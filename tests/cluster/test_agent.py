@@ -107,6 +107,23 @@ def test_a_killed_process_costs_nothing(
     assert not [text for text in r2.events() if "takes the virtual addresses" in text]
 
 
+def test_two_hearts_that_die_in_a_row_cost_nothing(
+    cluster: Cluster, r1: Router, r2: Router
+) -> None:
+    soon(lambda: r1.status()["pulse"]["understudies"], "the heart has its understudies")
+    with cluster.traffic() as requests:
+        for number in (1, 2):
+            os.kill(r1.pid("heart"), signal.SIGKILL)
+            soon(lambda n=number: r1.restarts("heart") == n, "the heart is back")  # type: ignore[misc]
+        time.sleep(2 * DEADTIME)
+    figures = summary(requests)
+    assert figures.failed == 0, figures
+    assert r1.state() == "active"
+    assert r1.holds() == {VIRTUAL, GATEWAY}
+    assert r1.status()["pulse"]["resigned"] == 0
+    assert r2.state() == "standby"
+
+
 def test_a_power_cut_is_a_short_gap(cluster: Cluster, r1: Router, r2: Router) -> None:
     with cluster.traffic() as requests:
         r1.power_off()

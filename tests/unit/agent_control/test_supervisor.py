@@ -180,24 +180,22 @@ def children_of(pid: int) -> dict[int, str]:
     return {int(c): Path(f"/proc/{c}/comm").read_text(encoding="utf-8").strip() for c in listed}
 
 
-def test_the_understudy_steps_in_for_a_heart_that_died(pulse: Pulse) -> None:
+def test_understudies_step_in_for_hearts_that_die_in_a_row(pulse: Pulse) -> None:
     pulse.up()
     assert pulse.process is not None
     soon(lambda: pulse.pulse_of()["understudies"])
     names = children_of(pulse.process.pid)
-    assert sorted(names.values()) == ["heart", "heart-next", "lvsd", "resign-next"]
-    understudy = next(pid for pid, name in names.items() if name == "heart-next")
+    company = ["heart", "heart-next", "heart-next", "lvsd", "resign-next"]
+    assert sorted(names.values()) == company
+    waiting = {pid for pid, name in names.items() if name == "heart-next"}
 
-    os.kill(pulse.pulse_of()["pids"]["heart"], signal.SIGKILL)
-    soon(lambda: pulse.pulse_of()["restarts"]["heart"] == 1)
-    assert pulse.pulse_of()["pids"]["heart"] == understudy
+    for number in (1, 2):  # faster than anybody could rehearse
+        os.kill(pulse.pulse_of()["pids"]["heart"], signal.SIGKILL)
+        soon(lambda n=number: pulse.pulse_of()["restarts"]["heart"] == n)  # type: ignore[misc]
+        assert pulse.pulse_of()["pids"]["heart"] in waiting
+        waiting.remove(pulse.pulse_of()["pids"]["heart"])
     soon(lambda: pulse.pulse_of()["understudies"])
-    assert sorted(children_of(pulse.process.pid).values()) == [
-        "heart",
-        "heart-next",
-        "lvsd",
-        "resign-next",
-    ]
+    assert sorted(children_of(pulse.process.pid).values()) == company
 
 
 def test_a_dead_understudy_is_replaced_and_does_no_harm(pulse: Pulse) -> None:

@@ -30,7 +30,7 @@ from piranha.pulse import settings, supervision, warm
 from piranha.pulse.journal import Log, Notify, say
 from piranha.pulse.names import CONFIG_IN_FORCE, LOCK, SOCKET
 from piranha.pulse.supervision import Do, Policy
-from piranha.pulse.ward import ChildRun, Understudy, Ward, run_child
+from piranha.pulse.ward import ChildRun, Understudies, Understudy, Ward, run_child
 
 HEART, LVSD = "heart", "lvsd"
 
@@ -44,6 +44,9 @@ RESIGN_LIMIT = 5.0
 ANSWER_LIMIT = 10.0
 STOP_LIMIT = {HEART: 3.0, LVSD: 3.0}
 READY_LIMIT = 10.0
+NEXT_HEARTS = 2
+"""Hearts that wait: one alone, a second death before the next has rehearsed (2 s in user-mode
+Linux) costs a cold fork, 0.2 to 0.5 s there, and once in three trials the addresses."""
 SETTLED = 1.0
 """Seconds that a heart has lived before its understudy is prepared."""
 
@@ -100,8 +103,9 @@ class Supervisor:
         live = functools.partial(run_child, jobs.heart, self._in_force, run_dir)
         self._resign_work = functools.partial(jobs.resign, self._in_force, run_dir)
         self._resigning = functools.partial(warm.in_link, self._resign_work)
-        # Two, since the one that resigns must be there when hearts die faster than they rehearse.
-        self._next_heart = Understudy(HEART, rehearse, live)
+        # Hearts may die faster than they rehearse: a second one waits, and one that resigns.
+        hearts = [Understudy(HEART, rehearse, live) for _unused in range(NEXT_HEARTS)]
+        self._next_heart = Understudies(hearts)
         self._next_resign = Understudy("resign", rehearse, self._resigning)
         self._tasks: set[asyncio.Task[None]] = set()
         self.server = ControlServer(

@@ -78,6 +78,40 @@ class Understudy:
         self._process, self.ready = None, False
 
 
+class Understudies:
+    """Several for one part: another is there when one has just stepped in and must not fail."""
+
+    def __init__(self, several: list[Understudy]) -> None:
+        self._several = several
+
+    @property
+    def ready(self) -> bool:
+        """Whether all are."""
+        return all(one.ready for one in self._several)
+
+    def prepare(self) -> None:
+        """Have all of them, one after the other: rehearsing takes the processor from the others."""
+        unready = next((one for one in self._several if not one.ready), None)
+        if unready is not None:
+            unready.prepare()
+
+    def look(self) -> None:
+        """See who is ready, and who has gone."""
+        for one in self._several:
+            one.look()
+
+    def step_in(self) -> warm.Process | None:
+        """Give the process of the first that is ready, which has begun to act; None without any."""
+        self.look()
+        ready = (one for one in self._several if one.ready)
+        return next((process for one in ready if (process := one.step_in()) is not None), None)
+
+    def dismiss(self) -> None:
+        """End them."""
+        for one in self._several:
+            one.dismiss()
+
+
 class Ward:
     """One child, whichever process it has at the moment.
 
@@ -93,7 +127,7 @@ class Ward:
         self.state: dict[str, Any] | None = None
         self.state_at = 0.0
         self.last_status: int | None = None
-        self.understudy: Understudy | None = None
+        self.understudy: Understudies | None = None
         """Who steps in when its process ends; the supervisor gives it one where that matters."""
         self._entry = functools.partial(run_child, run, config, run_dir)
         self._owner = owner
