@@ -10,6 +10,9 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 PYTHON := /usr/bin/python3
 KEEP ?=
+ONLY ?=
+INPUTS ?=
+SEED ?=
 GATES := $(PYTHON) -m tests.gates
 RUN := $(GATES).run
 
@@ -52,12 +55,16 @@ molecule: venv agent ## roles and playbooks on machines with systemd (scenario n
 test: venv agent ## everything above, quick layers first, with a closing table
 	@$(RUN) test
 
-test-all: venv agent ## test, and the lab's own test, and the demo
+test-all: venv agent ## test, and the lab's own test, the fuzzing, and the demo
 	@$(RUN) test lab
+	@$(MAKE) fuzz
 	@$(MAKE) demo
 
-bench: venv packages ## a large IPVS table: the library against ipvsadm, same kernel, same run
-	@tests/lab/in-ipvs-kernel .venv/bin/python -m tests.bench.ipvs_table
+bench: venv packages ## how fast we are, beside ipvsadm and keepalived, in the same run (ONLY=lvs_cf: one part)
+	@.venv/bin/python -m tests.bench.run $(ONLY)
+
+fuzz: venv ## a million broken lvs.cf files through the library (INPUTS=… SEED=… for other ones)
+	@.venv/bin/python -m tests.fuzz.lvs_cf $(if $(INPUTS),--inputs $(INPUTS)) $(if $(SEED),--seed $(SEED))
 
 demo: venv packages agent ## builds a cluster in the lab and kills parts of it (KEEP=1 leaves it up)
 	@KEEP=$(KEEP) .venv/bin/python tests/lab/demo.py
@@ -83,4 +90,4 @@ clean: ## remove what was made (build and the archive), not .venv
 	  roles/piranha_router/files/piranha-agent.json
 
 .PHONY: help venv pins packages agent check gates kernel-test cluster-test molecule test test-all \
-	bench demo lab-up lab-down lab-test fresh dist clean
+	bench fuzz demo lab-up lab-down lab-test fresh dist clean
