@@ -27,6 +27,7 @@ from piranha.pulse.handover import (
     receipt,
 )
 from piranha.pulse.machine import State, Timing
+from piranha.pulse.supervisor import STOP_LIMIT
 from piranha.pulse.wire import (
     MAX_BODY,
     MAX_SIZE,
@@ -187,7 +188,7 @@ def test_a_delivery_ends_with_everything_taken_whatever_is_lost(
     count: int, seed: int, loss: float
 ) -> None:
     chance = random.Random(seed)
-    delivery = Delivery([b"%d" % n for n in range(count)], until=1000.0)
+    delivery = Delivery([b"%d" % n for n in range(count)], until=1000.0, patience=1000.0, heard=0.0)
     now, sequence = 0.0, 0
     received: set[int] = set()
     while not delivery.over(now):
@@ -201,7 +202,7 @@ def test_a_delivery_ends_with_everything_taken_whatever_is_lost(
             if chance.random() >= loss:
                 received.add(number)
                 if chance.random() >= loss:
-                    delivery.taken((one,))
+                    delivery.taken((one,), now)
         assert (
             delivery.over(now)
             or delivery.next(now) is not None
@@ -215,7 +216,7 @@ def test_a_delivery_ends_with_everything_taken_whatever_is_lost(
 
 
 def test_a_delivery_to_nobody_ends_in_time_and_does_not_spin() -> None:
-    delivery = Delivery([b"a"] * 50, until=10.5)
+    delivery = Delivery([b"a"] * 50, until=10.5, patience=99.0, heard=10.0)
     now, turns = 10.0, 0
     while not delivery.over(now):
         while (number := delivery.next(now)) is not None:
@@ -228,19 +229,35 @@ def test_a_delivery_to_nobody_ends_in_time_and_does_not_spin() -> None:
 
 
 def test_an_empty_receipt_ends_it() -> None:
-    delivery = Delivery([b"a"], until=10)
-    delivery.taken((99,))
+    delivery = Delivery([b"a"], until=10, patience=10, heard=0)
+    delivery.taken((99,), 0)
     assert not delivery.over(0)
-    delivery.taken(())
+    delivery.taken((), 0)
     assert delivery.over(0)
     assert delivery.left == 1
 
 
-def test_limits_stay_far_below_the_dead_time() -> None:
+def test_who_confirms_nothing_is_not_waited_for_and_who_does_is() -> None:
+    delivery = Delivery([b"a"] * 3, until=12.0, patience=0.4, heard=10.0)
+    for number in range(3):
+        delivery.sent(number, number, 10.0)
+    assert not delivery.over(10.39)
+    assert delivery.over(10.41)
+    delivery.taken((0,), 10.39)
+    assert not delivery.over(10.78)
+    assert delivery.over(10.8)
+    delivery.taken((1,), 11.9)
+    assert delivery.over(12.0)
+
+
+def test_what_is_done_without_a_word_stays_far_below_the_dead_time() -> None:
     for deadtime in (0.03, 0.3, 1.5, 18.0):
-        with_owner, without = limits(deadtime)
-        assert with_owner + without <= deadtime * 3 / 8
-        assert without <= 0.1
+        found = limits(deadtime)
+        assert found.read <= deadtime / 8
+        assert found.stall <= deadtime / 4
+        assert found.between <= min(0.1, deadtime / 8)
+        # pulse gives a heart three seconds to end.
+        assert found.serving + found.stall + found.between < STOP_LIMIT["heart"]
 
 
 def engines(now: float = 100.0) -> tuple[Engine, Engine]:

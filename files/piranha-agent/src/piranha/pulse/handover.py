@@ -13,6 +13,7 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from typing import NamedTuple
 
 from piranha.core.ipvs.model import Forward
 from piranha.core.lvs_cf.config import Config, Section
@@ -33,10 +34,14 @@ WINDOW = 12
 the buffers on the way hold."""
 AGAIN = 0.03
 """Seconds after which a portion that was not confirmed is sent again."""
-LONGEST = 0.5
-"""Seconds that all of it may take before the addresses move; a quarter of the dead time at most."""
+LONGEST = 2.0
+"""Seconds that each look may take before the addresses move: nobody waits, but for our end."""
+LONGEST_STALL = 0.5
+"""Seconds without a receipt after which a partner is not waited for; see `limits`."""
+LONGEST_READ = 0.25
+"""Seconds for reading the table, while we say nothing; see `limits`."""
 LONGEST_BETWEEN = 0.1
-"""Seconds that it may take while nobody has the addresses; an eighth of the dead time at most."""
+"""Seconds that it may take while nobody has the addresses; see `limits`."""
 QUICK = 0.02
 """Seconds within which the table must have been read once to be read again in that time."""
 
@@ -159,12 +164,15 @@ def confirmed(body: bytes) -> tuple[int, ...]:
 class Delivery:
     """Some portions on their way: which is to be sent when, and when it is enough.
 
-    until: when to give up, in seconds of the caller's clock. The caller asks `next` for the number
-    of a portion to be sent now, until it gives None, and tells `sent` and `taken`.
+    until: when to give up, in seconds of the caller's clock; patience: seconds without any receipt
+    after which to give up sooner, counted from `heard`, the caller's now. The caller asks `next`
+    for the number of a portion to be sent now, until it gives None, and tells `sent` and `taken`.
     """
 
     portions: list[bytes]
     until: float
+    patience: float
+    heard: float
     refused: bool = False
     _sent_at: dict[int, float] = field(default_factory=dict)
     """Of portions that were not confirmed yet."""
@@ -184,7 +192,11 @@ class Delivery:
 
     def over(self, now: float) -> bool:
         """Whether there is nothing more to do, or no more time or sense in it."""
-        return not self.left or self.refused or now >= self.until
+        return not self.left or self.refused or now >= self._end
+
+    @property
+    def _end(self) -> float:
+        return min(self.until, self.heard + self.patience)
 
     def next(self, now: float) -> int | None:
         """Give the number of a portion to be sent now, or None."""
@@ -202,8 +214,9 @@ class Delivery:
         self._numbers[sequence] = number
         self._next = max(self._next, number + 1)
 
-    def taken(self, sequences: tuple[int, ...]) -> None:
+    def taken(self, sequences: tuple[int, ...], now: float) -> None:
         """Note a receipt; an empty one says that the partner cannot take connections."""
+        self.heard = now
         self.refused = self.refused or not sequences
         for sequence in sequences:
             if (number := self._numbers.get(sequence)) is not None:
@@ -213,12 +226,26 @@ class Delivery:
     def wake(self, now: float) -> float:
         """Give the seconds until `next` may give something that no receipt brings about."""
         due = min((at + AGAIN for at in self._sent_at.values()), default=now)
-        return max(0.0, min(due, self.until) - now)
+        return max(0.0, min(due, self._end) - now)
 
 
-def limits(deadtime: float) -> tuple[float, float]:
-    """Give the seconds that it may take with and without an owner of the addresses.
+class Limits(NamedTuple):
+    """How long a hand-over may take; seconds."""
 
-    The partner hears us all the while, but must not come near its dead time if we fail.
+    read: float
+    stall: float
+    serving: float
+    between: float
+
+
+def limits(deadtime: float) -> Limits:
+    """Give what goes with a dead time.
+
+    Portions count as heartbeats, so only what is done without a word must stay far below it.
     """
-    return min(LONGEST, deadtime / 4), min(LONGEST_BETWEEN, deadtime / 8)
+    return Limits(
+        read=min(LONGEST_READ, deadtime / 8),
+        stall=min(LONGEST_STALL, deadtime / 4),
+        serving=LONGEST,
+        between=min(LONGEST_BETWEEN, deadtime / 8),
+    )

@@ -41,13 +41,13 @@ class Parting:
         before, self._begun = not self._begun, True
         begun = self._clock()
         if before:
-            end = begun + self._times[0]
+            end = begun + self._times.serving
             self._look(begun, end)
             if self._willing and not self._quick:
                 # Too slow to look once nobody has the addresses, so now is the last time.
                 self._look(self._clock(), end)
         elif self._willing and self._quick:
-            self._look(begun, begun + self._times[1])
+            self._look(begun, begun + self._times.between)
         self._spent += self._clock() - begun
 
     def told(self) -> tuple[str, str]:
@@ -65,8 +65,8 @@ class Parting:
     def _look(self, begun: float, end: float) -> None:
         """Read the table and deliver what is new in it."""
         try:
-            # Half of the time at most for reading: the other half is for what was read.
-            limit = time.monotonic() + (end - begun) / 2
+            # Half of the time at most: the other half is for what was read.
+            limit = time.monotonic() + min(self._times.read, (end - begun) / 2)
             found, whole = sync.read(self._chosen, limit, MOST)
         except FileNotFoundError:
             self._willing, self._problem = False, "this kernel has no IPVS"
@@ -76,7 +76,7 @@ class Parting:
             return
         self._quick = self._clock() - begun < QUICK
         fresh = [one for one in found if one not in self._known]
-        delivery = Delivery(portions(fresh), end)
+        delivery = Delivery(portions(fresh), end, self._times.stall, self._clock())
         self._deliver(delivery)
         self._known.update(fresh)
         self._missed += sum(1 for body in delivery.missed() for _unused in entries(body))
@@ -102,4 +102,4 @@ class Parting:
             for data in self._paths.receive(ready):
                 receipt = self._engine.confirmed(data, now)
                 if receipt is not None:
-                    delivery.taken(receipt)
+                    delivery.taken(receipt, now)
