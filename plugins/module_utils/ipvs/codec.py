@@ -19,7 +19,6 @@ from .model import Forward, Server, ServerKey, Service, ServiceKey
 from .netlink import (
     BE16,
     GENL_SIZE,
-    NLM_F_ACK,
     NLM_F_DUMP,
     NLM_F_REQUEST,
     U16,
@@ -137,7 +136,7 @@ def servers_request(family: int, sequence: int, key: ServiceKey) -> bytes:
 
 
 def operation_request(family: int, sequence: int, operation: Operation) -> bytes:
-    """The message that asks the kernel for one operation, to be acknowledged."""
+    """The message that asks the kernel for one operation; it answers only if it refuses."""
     subject = operation.subject
     if isinstance(subject, Service):
         whole = operation.kind is not Kind.DELETE_SERVICE
@@ -146,7 +145,7 @@ def operation_request(family: int, sequence: int, operation: Operation) -> bytes
         whole = operation.kind is not Kind.DELETE_SERVER
         payload = service_key_nest(operation.service) + server_nest(subject, whole)
     command = COMMANDS[operation.kind]
-    return message(family, NLM_F_REQUEST | NLM_F_ACK, sequence, command, payload)
+    return message(family, NLM_F_REQUEST, sequence, command, payload)
 
 
 def _packed(address: str, family: str) -> bytes:

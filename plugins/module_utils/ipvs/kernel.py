@@ -35,7 +35,7 @@ from .settings import (
 
 _Result = TypeVar("_Result")
 
-BATCH = 100  # acknowledged messages at once: 300 overrun the default receive buffer
+BATCH = 100  # messages at once: 300 refusals would overrun the default receive buffer
 FEW = 32  # services that are asked for one by one
 READINGS = 4  # at most, until two of a table that changes agree
 

@@ -131,7 +131,11 @@ class NetlinkPort:
         return tuple(settings_codec.decode_daemon(body) for body in bodies)
 
     def send(self, commands: Sequence[Command]) -> list[int | None]:
-        """See Port. A lost answer and one that does not come in time are the same: unknown."""
+        """See Port. A lost answer and one that does not come in time are the same: unknown.
+
+        The kernel is asked to answer only what it refuses; a message behind the others, which it
+        does answer, says that it is through. An answer each would take most of the time.
+        """
         family = self._open()
         numbers: dict[int, int | None] = {}
         data = []
@@ -142,13 +146,8 @@ class NetlinkPort:
                 data.append(codec.operation_request(family, sequence, command))
             else:
                 data.append(settings_codec.control_request(family, sequence, command))
-        last = sequence
-        if not isinstance(commands[-1], Operation):
-            # The kernel does not answer at all where it says EINTR to itself, as it does when a
-            # sync daemon is stopped that has not run for a moment yet.
-            last = self._next()
-            data.append(netlink.barrier(last))
-        self._put(b"".join(data))
+        last = self._next()
+        self._put(b"".join(data) + netlink.barrier(last))
         try:
             self._collect(numbers, last)
         except AnswersLost:
@@ -157,10 +156,16 @@ class NetlinkPort:
             self.close()
             if error.errno != errno.EAGAIN:
                 raise
+        else:
+            # What is no operation was to be answered: the kernel does not do so where it tells
+            # itself EINTR, as when a sync daemon is stopped that has not run for a moment yet.
+            for sequence, command in zip(list(numbers), commands):
+                if numbers[sequence] is None and isinstance(command, Operation):
+                    numbers[sequence] = 0
         return list(numbers.values())
 
     def _collect(self, numbers: dict[int, int | None], last: int) -> None:
-        """Fill in the answers; they come in order, so that of the last message ends it."""
+        """Take the answers; they come in order, so that the one to the last message ends it."""
         while True:
             for answer in netlink.messages(self._get()):
                 if answer.kind == netlink.NLMSG_ERROR:

@@ -208,7 +208,7 @@ def payload_of(request: bytes) -> tuple[int, int, bytes]:
 def test_what_is_said_of_a_service_reads_back(service: Service, kind: Kind) -> None:
     operation = Operation(kind, service.key, None, service)
     flags, command, body = payload_of(codec.operation_request(33, 7, operation))
-    assert flags == netlink.NLM_F_REQUEST | netlink.NLM_F_ACK
+    assert flags == netlink.NLM_F_REQUEST
     assert command == {Kind.ADD_SERVICE: 1, Kind.EDIT_SERVICE: 2}[kind]
     assert codec.decode_service(body).service == service
 
@@ -230,7 +230,7 @@ def test_what_is_said_of_a_server_reads_back(service: Service, data: st.DataObje
 def test_deleting_names_the_service_and_says_no_more(service: Service) -> None:
     operation = Operation(Kind.DELETE_SERVICE, service.key, service, None)
     flags, command, body = payload_of(codec.operation_request(33, 7, operation))
-    assert flags == netlink.NLM_F_REQUEST | netlink.NLM_F_ACK
+    assert flags == netlink.NLM_F_REQUEST
     assert command == 3
     assert body[4:] == codec.service_key_nest(service.key)
     assert codec.service_nest(service)[4:].startswith(codec.service_key_nest(service.key)[4:])
