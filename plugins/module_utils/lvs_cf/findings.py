@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 ERROR = "error"
@@ -171,7 +172,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """The known word most like this one, or an empty string when none is near."""
-    matches = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
+    return _nearest(word.lower(), tuple(known))
+
+
+@lru_cache(maxsize=4096)  # a misspelt word often stands in thousands of blocks
+def _nearest(word: str, known: tuple[str, ...]) -> str:
+    matches = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     return matches[0] if matches else ""
 
 

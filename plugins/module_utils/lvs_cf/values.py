@@ -65,6 +65,8 @@ _INTEGER = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]+|[0-9]+)")
 _TIME = re.compile(r"(?:([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ms|s|m|h|d)?)")
 _UNIT_MILLISECONDS = {"ms": 1, "s": 1000, "m": 60000, "h": 3600000, "d": 86400000}
 _IPV4 = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})")
+_PART = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_CANONICAL_IPV4 = re.compile(rf"{_PART}\.{_PART}\.{_PART}\.{_PART}")
 _IPV4_PARTS = re.compile(r"(?:0[xX][0-9a-fA-F]+|[0-9]+)(?:\.(?:0[xX][0-9a-fA-F]+|[0-9]+)){0,3}")
 _HOST_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?")
 _DEVICE = re.compile(r"[^ \t/\"'#{}\[\]\x00-\x1f]{1,32}")
@@ -75,7 +77,6 @@ _LONGEST_NUMBER = 20  # characters; more is out of every range and slow to conve
 _ESCAPES = {"\\": "\\", "r": "\r", "n": "\n", "t": "\t", "'": "'", '"': '"'}
 _ESCAPE = re.compile(r"\\(.)")
 
-_OCTET = 255
 IPV4_BITS = 32
 IPV6_BITS = 128
 NO_ADDRESS = "0.0.0.0"  # noqa: S104 - what the language writes for "none", nothing is bound to it
@@ -268,9 +269,11 @@ def address_of(text: str) -> tuple[str, tuple[Note, ...]] | None:
     short forms and octal parts are read as the C library does, with a note. An IPv4 address
     mapped into IPv6 is returned too, but its form depends on Python's version.
     """
+    if _CANONICAL_IPV4.fullmatch(text):  # most addresses of a large file
+        return text, ()
     match = _IPV4.fullmatch(text)
     if match and all(len(part) == 1 or part[0] != "0" for part in match.groups()):
-        return (text, ()) if all(int(part) <= _OCTET for part in match.groups()) else None
+        return None  # a part above 255
     if ":" in text:
         try:
             packed = socket.inet_pton(socket.AF_INET6, text)
