@@ -23,6 +23,7 @@ PACKAGES = Path(__file__).with_name("packages.txt")
 BENCHMARKS = {
     "lvs_cf": ("`piranha config check` of large files, beside keepalived's own check", ()),
     "ipvs_table": ("a large IPVS table, the library beside ipvsadm", (IN_KERNEL,)),
+    "ipvs_tasks": ("tasks of ansible-playbook, the modules beside ipvsadm in a loop", (IN_KERNEL,)),
 }
 
 

@@ -73,8 +73,14 @@ def carry_out(
     """
     if only is not None and len(only) > READ_SINGLY:
         only = None
-    actual, operations = kernel.compare(lambda table: decide(table).operations, only)
-    decided = decide(actual)
+    last: list[tuple[Table, Goal]] = []
+
+    def operations_of(table: Table) -> tuple[Operation, ...]:
+        last[:] = [(table, decide(table))]  # of a large table this is not to be done twice
+        return last[0][1].operations
+
+    actual, operations = kernel.compare(operations_of, only)
+    decided = last[0][1] if last and last[0][0] is actual else decide(actual)
     if operations and not module.params["force"]:
         refuse_owned(operations, owned_by_lvsd())
     for warning in decided.warnings:
