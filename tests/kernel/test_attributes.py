@@ -71,6 +71,10 @@ SERVICES: list[tuple[ServiceKey, dict[str, Any], str]] = [
     (DNS, {"one_packet": True}, "-s wlc -o"),
     (KEYS[4][0], {"one_packet": True}, "-s wlc -o"),
     (KEYS[6][0], {"one_packet": True}, "-s wlc -o"),
+    (KEYS[8][0], {"one_packet": True, "scheduler": "rr"}, "-s rr -o"),
+    (WEB6, {"scheduler": "mh", "flags": ["mh-fallback"]}, "-s mh -b mh-fallback"),
+    (WEB, {"scheduler": "sh", "flags": ["sh-port", "sh-fallback"]}, "-s sh -b sh-fallback,sh-port"),
+    *((WEB6, {"scheduler": name}, f"-s {name}") for name in ("lblc", "lblcr", "dh", "sh", "fo")),
     (BY_ADDRESS("udp", V4, 5060), {"persistence": 60, "engine": "sip"}, "-s wlc -p 60 --pe sip"),
     (
         BY_ADDRESS("udp", V6, 5060),
@@ -128,6 +132,40 @@ SERVERS: list[tuple[ServiceKey, ServerKey, dict[str, Any], str]] = [
         {"forward": "tunnel", "tunnel": "gre", "tunnel_checksum": "csum"},
         "-r 198.51.100.1:80 -i -w 1 --tun-type gre --tun-csum",
     ),
+    (
+        WEB6,
+        ONE6,
+        {"forward": "tunnel", "tunnel": "gue", "tunnel_port": 65535, "tunnel_checksum": "remcsum"},
+        "-r [2001:db8:1::1]:80 -i -w 1 --tun-type gue --tun-port 65535 --tun-remcsum",
+    ),
+    (
+        WEB6,
+        ONE6,
+        {"forward": "tunnel", "tunnel": "gre", "tunnel_checksum": "csum", "weight": 0},
+        "-r [2001:db8:1::1]:80 -i -w 0 --tun-type gre --tun-csum",
+    ),
+    # Families that differ: by tunnel only, of every kind and in both directions.
+    (
+        WEB,
+        ONE6,
+        {"forward": "tunnel", "tunnel": "gue", "tunnel_port": 6080},
+        "-r [2001:db8:1::1]:80 -i -w 1 --tun-type gue --tun-port 6080 --tun-nocsum",
+    ),
+    (
+        WEB6,
+        ONE,
+        {"forward": "tunnel", "tunnel": "gre"},
+        "-r 198.51.100.1:80 -i -w 1 --tun-type gre --tun-nocsum",
+    ),
+    (
+        KEYS[8][0],
+        ServerKey("198.51.100.1", 0),
+        {"forward": "tunnel"},
+        "-r 198.51.100.1:0 -i -w 1 --tun-type ipip",
+    ),
+    (KEYS[7][0], ServerKey("198.51.100.1", 0), {"forward": "direct"}, "-r 198.51.100.1:0 -g -w 1"),
+    (KEYS[5][0], ONE6, {"forward": "direct", "weight": 3}, "-r [2001:db8:1::1]:80 -g -w 3"),
+    (KEYS[4][0], ONE6, {"weight": 100}, "-r [2001:db8:1::1]:80 -m -w 100"),
 ]
 
 
@@ -198,11 +236,14 @@ def test_servers(
 
 
 @pytest.mark.parametrize(("upper", "lower"), [(1, 0), (100, 50), (7, 7), (2**31 - 1, 1)])
-def test_thresholds(kernel: Kernel, upper: int, lower: int) -> None:
+@pytest.mark.parametrize(("service", "server"), [(WEB, ONE), (WEB6, ONE6)])
+def test_thresholds(
+    kernel: Kernel, service: ServiceKey, server: ServerKey, upper: int, lower: int
+) -> None:
     """Which `ipvsadm -Sn` does not print, but `-L --thresholds` does."""
-    bring_about(kernel, Table([(Service(WEB), [Server(ONE, upper=upper, lower=lower)])]))
+    bring_about(kernel, Table([(Service(service), [Server(server, upper=upper, lower=lower)])]))
     last = readers.ipvsadm("-Ln", "--thresholds").splitlines()[-1].split()
-    assert last[:4] == ["->", "198.51.100.1:80", str(upper), str(lower)]
+    assert last[:4] == ["->", str(server), str(upper), str(lower)]
 
 
 @pytest.mark.parametrize(
