@@ -6,10 +6,17 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.piranha.lvs.plugins.module_utils.lvs_cf.api import load
-from ansible_collections.piranha.lvs.plugins.module_utils.lvs_cf.findings import Place, finding
+from ansible_collections.piranha.lvs.plugins.module_utils.lvs_cf.findings import (
+    CODES,
+    Place,
+    finding,
+)
 from ansible_collections.piranha.lvs.plugins.module_utils.lvs_cf.silence import heed
+from hypothesis import given
+from hypothesis import strategies as st
 
 from .cluster import QUIET, changed, codes
+from .strategies import documents
 
 ALIAS = "    address = 192.0.2.80 eth0"  # A301: on the interface itself
 FTP = "    port = 21"  # W308
@@ -108,3 +115,22 @@ def test_a_comment_for_the_host_counts_only_where_the_host_was_looked_at() -> No
     assert heed(document, [down], lambda code: code[1] == "5") == []
     unused = heed(document, [], lambda code: code[1] == "5")
     assert [found.code for found in unused] == ["A901"]
+
+
+@given(
+    documents, st.sets(st.sampled_from(sorted(CODES)), min_size=1), st.sampled_from(["", "-file"])
+)
+def test_no_comment_hides_an_error_or_invents_anything_but_advice(
+    text: str, silenced: set[str], scope: str
+) -> None:
+    """A comment in front of any text takes away nothing but what it names, and no error."""
+    plain = load("# a comment\n" + text)
+    loaded = load(f"# piranha: ignore{scope}={','.join(sorted(silenced))} x\n" + text)
+    assert loaded.errors == plain.errors
+    assert loaded.config == plain.config
+    told = [found for found in loaded.findings if found.code[:2] != "A9"]
+    lost = [found for found in plain.findings if found not in told]
+    assert {found.code for found in lost} <= silenced
+    assert [found for found in plain.findings if found not in lost] == told
+    if scope:
+        assert not {found.code for found in told if found.severity != "error"} & silenced
