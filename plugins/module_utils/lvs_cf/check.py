@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from .check_health import health_checks
 from .config import Config, Failover, Section, Server, Virtual
 from .findings import Finding, finding
 from .values import IPV4_BITS, NO_ADDRESS, is_address, is_ipv6
@@ -277,4 +278,5 @@ _RULES: Iterable[Callable[[Config], Iterator[Finding]]] = (
     _servers,
     _masks,
     _sync_daemon,
+    health_checks,
 )

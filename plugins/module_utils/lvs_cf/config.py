@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from .checks import INHERITED
 from .directives import (
     FAILOVER,
     GLOBAL,
@@ -192,8 +193,9 @@ def derive(config: Config) -> Config:
     """Fill in the values that follow from other directives; call it after every change.
 
     The rules: without primary_private both private addresses are the public ones; without a
-    backup there is no active backup; `forward` follows `network`; a server's port follows its
-    virtual server's; without pmask each client is its own.
+    backup there is no active backup; `forward` follows `network`; a server's port
+    and its way of being checked follow its virtual server's; without pmask each client is its
+    own.
     """
     globals_ = config.globals
     globals_.derived = {}
@@ -221,9 +223,15 @@ def _derive_block(block: Virtual, network: Value) -> None:
         address = settings.address("address")
         derived["pmask"] = IPV6_BITS if address and is_ipv6(address.address) else IPV4_BITS
     settings.derived = derived
-    port: dict[str, Value] = {"port": settings["port"]}
+    common: dict[str, Value] = {key: settings[key] for key in ("port", *INHERITED)}
     for server in block.servers:
-        server.settings.derived = {} if server.settings.given("port") else port
+        written = server.settings.written
+        # One mapping for all servers that change nothing: there may be thousands.
+        server.settings.derived = (
+            common
+            if common.keys().isdisjoint(written)
+            else {key: value for key, value in common.items() if key not in written}
+        )
 
 
 def read(document: Document) -> tuple[Config, list[Finding]]:

@@ -4,41 +4,76 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every directive of lvs.cf, one row each: the single source of what the language knows.
 
-Parser, checker, writer, module and reference page read this table. It holds no logic: how a
-type is read and written is in values.py, what one directive means to another in check.py.
-Defaults and types are those of Piranha 0.8.6's parser, except for rows marked extended.
+Parser, checker, writer, module and reference page read this table. The rows about health checks
+stand in checks.py; what a row is, in row.py. It holds no logic: how a type is read and written is
+in values.py, what one directive means to another in check.py and check_health.py. Defaults and
+types are those of Piranha 0.8.6's parser, except for rows marked extended.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
-GLOBAL = "global"
-VIRTUAL = "virtual"
-FAILOVER = "failover"
-SERVER = "server"
+from .checks import SERVER_CHECKS, VIRTUAL_CHECKS
+from .row import (
+    ADDRESS_DEVICE,
+    CHOICE,
+    CLASSIC,
+    ESCAPED,
+    EXTENDED,
+    FAILOVER,
+    GLOBAL,
+    HOST,
+    IP,
+    LIST,
+    MASK,
+    NUMBER,
+    PATH,
+    PORT,
+    QUOTED,
+    SECONDS,
+    SERVER,
+    SWITCH,
+    TEXT,
+    VIRTUAL,
+    WHOLE_SECONDS,
+    Directive,
+)
 
-CLASSIC = "classic"
-EXTENDED = "extended"
-
-# Types; values.py says what each accepts.
-SWITCH = "switch"
-NUMBER = "number"
-SECONDS = "seconds"
-WHOLE_SECONDS = "whole seconds"
-PORT = "port"
-CHOICE = "choice"
-HOST = "host"
-IP = "ip"
-ADDRESS_DEVICE = "address and device"
-MASK = "mask"
-TEXT = "text"
-QUOTED = "quoted text"
-ESCAPED = "escaped text"
-PATH = "path"
-LIST = "list"
+__all__ = [
+    "ADDRESS_DEVICE",
+    "CHOICE",
+    "CLASSIC",
+    "DIRECTIVES",
+    "ESCAPED",
+    "EXTENDED",
+    "FAILOVER",
+    "FORWARDS",
+    "GLOBAL",
+    "GLOBAL_TABLE",
+    "HOST",
+    "IP",
+    "LIST",
+    "MASK",
+    "NUMBER",
+    "PATH",
+    "PORT",
+    "QUOTED",
+    "SCHEDULERS",
+    "SCHEDULERS_CLASSIC",
+    "SCHEDULERS_NEWER",
+    "SECONDS",
+    "SERVER",
+    "SERVER_TABLE",
+    "SWITCH",
+    "TABLES",
+    "TEXT",
+    "VIRTUAL",
+    "VIRTUAL_TABLE",
+    "WHOLE_SECONDS",
+    "Directive",
+    "Table",
+]
 
 SCHEDULERS_CLASSIC = ("rr", "wrr", "lc", "wlc", "lblc", "lblcr", "dh", "sh")
 SCHEDULERS_NEWER = ("sed", "nq", "fo", "ovf", "mh", "twos")
@@ -48,25 +83,6 @@ FORWARDS = ("nat", "direct", "tunnel")
 _MARK_HIGH = 0xFFFFFFFF
 _INT_LOW = -0x80000000  # of an int in C, for numbers that mean no more than 0 or not 0
 _YEAR = 31536000
-
-
-@dataclass(frozen=True, eq=False)
-class Directive:
-    """One row. Compared by identity, since there is one row for each directive of a block."""
-
-    where: str  # block: global, virtual (failover takes the same) or server
-    name: str
-    kind: str  # one of the types above
-    default: int | float | str | None  # effective value when it is not written; None is unset
-    doc: str  # one sentence
-    low: float | None = None  # inclusive, in the directive's unit
-    high: float | None = None
-    choices: tuple[str, ...] = ()
-    newer: tuple[str, ...] = ()  # those of the choices that the original did not know
-    aliases: Mapping[str, str] = field(default_factory=dict)  # what may be written -> its meaning
-    dialect: str = CLASSIC
-    unused: bool = False  # read and kept, but nothing acts on it
-    lenient: bool = False  # an unreadable value is ignored with a warning, as the original did
 
 
 def _switch(where: str, name: str, default: int, doc: str, *, unused: bool = False) -> Directive:
@@ -411,7 +427,7 @@ _SERVERS = (
     _port(SERVER, "port", None, 0, "Port on the real server; the virtual server's if unset."),
 )
 
-DIRECTIVES: tuple[Directive, ...] = _GLOBALS + _VIRTUALS + _SERVERS
+DIRECTIVES: tuple[Directive, ...] = _GLOBALS + _VIRTUALS + VIRTUAL_CHECKS + _SERVERS + SERVER_CHECKS
 
 
 class Table(NamedTuple):

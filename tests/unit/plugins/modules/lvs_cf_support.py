@@ -38,11 +38,11 @@ class WroteInCheckModeError(Exception):
     """A module tried to change something under check mode."""
 
 
-def run(module: str, check: bool = False, **options: object) -> Ended:
+def run(module: str, dry: bool = False, **options: object) -> Ended:
     """Run a module with a diff; gives how it ended."""
     prefix = "ansible_collections.piranha.lvs.plugins.modules"
     subject = importlib.import_module(f"{prefix}.{module}")
-    internal = {"check_mode": check, "diff": True}
+    internal = {"check_mode": dry, "diff": True}
     arguments = {**options, **{f"_ansible_{key}": value for key, value in internal.items()}}
     profile = {"_ANSIBLE_PROFILE": "legacy"}  # ansible-core 2.19 wants to know; older ones do not
     warnings: list[str] = []
@@ -63,7 +63,7 @@ def run(module: str, check: bool = False, **options: object) -> Ended:
         mock.patch.object(basic, "_ANSIBLE_ARGS", text),
         mock.patch.object(basic, *("_ANSIBLE_PROFILE", "legacy"), create=True),
         mock.patch.dict(os.environ, profile),
-        nothing_may_be_written() if check else contextlib.nullcontext(),
+        nothing_may_be_written() if dry else contextlib.nullcontext(),
         pytest.raises(Ended) as caught,
     ):
         subject.main()
@@ -104,7 +104,7 @@ def snapshot(folder: Path) -> dict[str, tuple[object, ...]]:
 def twins(module: str, folder: Path, **options: object) -> Ended:
     """Run under check mode, where nothing may change, then for real; both must say the same."""
     before = snapshot(folder)
-    predicted = run(module, check=True, **options)
+    predicted = run(module, dry=True, **options)
     assert snapshot(folder) == before
     real = run(module, **options)
     result = {key: real.result[key] for key in real.result if key != "backup_file"}

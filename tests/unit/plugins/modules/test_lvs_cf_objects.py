@@ -64,7 +64,10 @@ MODULES: dict[str, tuple[str, dict[str, str]]] = {
     d.SERVER: ("lvs_cf_real_server", {"virtual_server": "web", "name": "one"}),
 }
 # Directives that are an error alone, and what makes them right.
-TOGETHER: dict[str, dict[str, Any]] = {"syncdaemon": {"syncd_iface": "eth5"}}
+TOGETHER: dict[str, dict[str, Any]] = {
+    "syncdaemon": {"syncd_iface": "eth5"},
+    "check": {"send": "ping", "send_program": "/bin/true"},
+}
 
 
 def samples(row: d.Directive) -> list[Any]:
