@@ -18,6 +18,7 @@ from ansible_collections.piranha.lvs.plugins.module_utils.ipvs.codec import (
 )
 from ansible_collections.piranha.lvs.plugins.module_utils.ipvs.errors import IpvsError
 from ansible_collections.piranha.lvs.plugins.module_utils.ipvs.model import (
+    Forward,
     Server,
     ServerKey,
     Service,
@@ -199,15 +200,14 @@ class MemoryPort:
         entry = self.table.get(operation.service)
         if entry is None:
             return errno.ESRCH
+        joins = server.key.family != operation.service.family
+        joined = server.forward is Forward.TUNNEL and not self.running
+        if joins and not joined and operation.kind is not Kind.DELETE_SERVER:
+            return errno.EINVAL
         there = server.key in entry.servers
         if operation.kind is Kind.ADD_SERVER:
-            if there:
-                return errno.EEXIST
-        elif not there:
-            return errno.ENOENT
-        if self.running and server.key.family != operation.service.family:
-            return errno.EINVAL
-        return 0
+            return errno.EEXIST if there else 0
+        return 0 if there else errno.ENOENT
 
 
 def others_do(port: MemoryPort, at: int, operations: Iterable[Operation]) -> Callable[[int], None]:
