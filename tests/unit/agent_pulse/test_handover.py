@@ -191,7 +191,10 @@ def test_a_delivery_ends_with_everything_taken_whatever_is_lost(
     delivery = Delivery([b"%d" % n for n in range(count)], until=1000.0, patience=1000.0, heard=0.0)
     now, sequence = 0.0, 0
     received: set[int] = set()
+    turns = 0
     while not delivery.over(now):
+        turns += 1
+        assert turns < 10_000, "it turns without getting on"
         under_way: dict[int, int] = {}
         while (number := delivery.next(now)) is not None:
             sequence += 1
