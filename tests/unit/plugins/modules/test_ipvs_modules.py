@@ -8,15 +8,10 @@ Every change has its twin under check mode, on a kernel that fails the test if i
 from __future__ import annotations
 
 import errno
-import json
-import socket
-from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
-from ansible_collections.piranha.lvs.plugins.module_utils._module import ipvs_owner
 from ansible_collections.piranha.lvs.plugins.module_utils.ipvs.codec import Counters
 from ansible_collections.piranha.lvs.plugins.module_utils.ipvs.ipvsadm import parse, table_lines
 from ansible_collections.piranha.lvs.plugins.module_utils.ipvs.model import ServiceKey, Table
@@ -41,18 +36,18 @@ BEFORE = """
 -A -t 192.0.2.80:80 -s rr
 -a -t 192.0.2.80:80 -r 198.51.100.21:80 -m -w 1
 -a -t 192.0.2.80:80 -r 198.51.100.22:80 -m -w 5
+-a -t 192.0.2.80:80 -r 198.51.100.23:80 -m -w 1 -x 9 -y 3
 -A -u 192.0.2.53:53 -s wlc
 -a -u 192.0.2.53:53 -r 198.51.100.53:53 -g -w 1
 -A -t [2001:db8::80]:80 -s sh -b sh-port
 -A -f 5 -6 -s wlc
 """
-ALL = table_lines(parse(BEFORE))
 WEB = {"address": "192.0.2.80", "port": 80}
 WEB6 = {"address": "2001:db8::80", "port": 80}
 DNS = {"protocol": "udp", "address": "192.0.2.53", "port": 53}
 MARK6 = {"fwmark": 5, "family": "ipv6"}
 ONE = {"service": WEB, "address": "198.51.100.21"}
-TWO = "198.51.100.22"
+TWO, LIMITED = "198.51.100.22", "198.51.100.23"
 
 
 @pytest.fixture
@@ -74,6 +69,12 @@ CHANGES: list[tuple[ModuleType, Options, list[str]]] = [
     (ipvs_service, {**WEB, "port": 81}, ["-A -t 192.0.2.80:81 -s wlc"]),
     (ipvs_service, {**WEB6, "state": "absent"}, ["-D -t [2001:db8::80]:80"]),
     (ipvs_service, {**MARK6, "persistence": 9}, ["-E -f 5 -6 -s wlc -p 9"]),
+    (ipvs_service, {**WEB6, "scheduler": "mh"}, ["-E -t [2001:db8::80]:80 -s mh"]),
+    (
+        ipvs_server,  # the lower threshold goes with the upper one
+        {**ONE, "address": LIMITED, "upper": 0},
+        ["-e -t 192.0.2.80:80 -r 198.51.100.23:80 -m -w 1"],
+    ),
     (ipvs_server, {**ONE, "weight": 0}, ["-e -t 192.0.2.80:80 -r 198.51.100.21:80 -m -w 0"]),
     (ipvs_server, {**ONE, "state": "absent"}, ["-d -t 192.0.2.80:80 -r 198.51.100.21:80"]),
     (ipvs_server, {**ONE, "port": 8080}, ["-a -t 192.0.2.80:80 -r 198.51.100.21:8080 -m -w 1"]),
@@ -98,6 +99,7 @@ CHANGES: list[tuple[ModuleType, Options, list[str]]] = [
             "-E -t [2001:db8::80]:80 -s wlc",
             "-e -t 192.0.2.80:80 -r 198.51.100.22:80 -m -w 1",
             "-d -t 192.0.2.80:80 -r 198.51.100.21:80",
+            "-d -t 192.0.2.80:80 -r 198.51.100.23:80",
         ],
     ),
     (
@@ -132,6 +134,7 @@ CHANGES: list[tuple[ModuleType, Options, list[str]]] = [
             "-E -t 192.0.2.80:80 -s wlc",
             "-d -t 192.0.2.80:80 -r 198.51.100.21:80",
             "-d -t 192.0.2.80:80 -r 198.51.100.22:80",
+            "-d -t 192.0.2.80:80 -r 198.51.100.23:80",
         ],
     ),
     (
@@ -311,7 +314,7 @@ REFUSALS: list[tuple[ModuleType, Options, str]] = [
     (
         ipvs_table,
         {"state": "replaced", "services": [{**WEB, "servers": []}]},
-        "services[0].servers: the list is empty, which would delete 2 real servers of tcp",
+        "services[0].servers: the list is empty, which would delete 3 real servers of tcp",
     ),
     (
         ipvs_table,
@@ -393,6 +396,13 @@ def test_a_port_that_the_kernel_ignores_is_replaced_with_a_warning(full: MemoryP
     assert run(ipvs_server, **task, state="absent")["changed"]
 
 
+def test_the_counters_of_other_services_stay(full: MemoryPort) -> None:
+    dns = ServiceKey.by_address("udp", "192.0.2.53", 53)
+    full.counted[dns, None] = Counters(*[8] * 10)
+    assert run(ipvs_zero, service=WEB)["changed"]
+    assert list(full.counted) == [(dns, None)]
+
+
 def test_a_daemon_keeps_what_is_not_given(memory: MemoryPort) -> None:
     memory.running[Role.MASTER] = Daemon("master", "eth0", syncid=9, maxlen=1000, ttl=3)
     result = run(ipvs_sync_daemon, role="master", syncid=10)
@@ -405,69 +415,3 @@ def test_a_daemon_keeps_what_is_not_given(memory: MemoryPort) -> None:
     failed = run(ipvs_sync_daemon, role="master", interface="eth9")
     assert failed["failed"]
     assert memory.running[Role.MASTER].interface == "eth0"  # it runs again
-
-
-# What lvsd owns
-
-
-@pytest.fixture
-def agent(full: MemoryPort, tmp_path: Path) -> Iterator[Path]:
-    """An agent that answers, and owns the web service."""
-    key = ServiceKey.by_address("tcp", "192.0.2.80", 80)
-    owned = tmp_path / "owned.json"
-    owned.write_text(json.dumps({"services": [key._asdict()]}))
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
-        listener.bind(str(tmp_path / "control.sock"))
-        listener.listen()
-        yield owned
-
-
-OWNED: list[tuple[ModuleType, Options]] = [
-    (ipvs_service, {**WEB, "scheduler": "wlc"}),
-    (ipvs_service, {**WEB, "state": "absent"}),
-    (ipvs_server, {**ONE, "weight": 0}),
-    (ipvs_server, {**ONE, "state": "absent"}),
-    (ipvs_server, {**ONE, "state": "drained"}),
-    (ipvs_table, {"services": [DNS, {**WEB, "servers": [{"address": "198.51.100.9"}]}]}),
-    (ipvs_table, {"state": "overridden", "services": [DNS]}),
-]
-
-
-@pytest.mark.usefixtures("agent")
-@pytest.mark.parametrize("check", [True, False])
-@pytest.mark.parametrize(("module", "options"), OWNED)
-def test_what_lvsd_owns_is_refused_unless_forced(
-    full: MemoryPort, module: ModuleType, options: Options, check: bool
-) -> None:
-    result = run(module, check=check, **options)
-    assert result["msg"] == (
-        "a virtual service of lvsd (tcp 192.0.2.80:80): lvsd keeps them equal to lvs.cf and would "
-        "undo the change; use piranha_server for the weight of a real server and lvs_cf for the "
-        "rest, or force: true to change the table all the same."
-    )
-    assert full.sent == []
-    assert run(module, check=check, **options, force=True)["changed"]
-    assert bool(full.sent) is not check
-
-
-@pytest.mark.usefixtures("agent")
-def test_what_others_own_is_changed_beside_lvsd(full: MemoryPort) -> None:
-    assert run(ipvs_service, **DNS, state="absent")["changed"]
-    assert not run(ipvs_service, **WEB, scheduler="rr").get("changed")  # nothing to be undone
-    assert not run(ipvs_table, state="overridden", services=run(ipvs_info)["services"])["changed"]
-
-
-def test_an_agent_that_has_ended_owns_nothing(
-    agent: Path, monkeypatch: pytest.MonkeyPatch, full: MemoryPort
-) -> None:
-    monkeypatch.setattr(ipvs_owner, "RUN_DIR", agent.parent / "elsewhere")
-    assert run(ipvs_service, **WEB, scheduler="wlc")["changed"]
-
-
-def test_a_list_that_cannot_be_read_is_refused(agent: Path, full: MemoryPort) -> None:
-    agent.write_text('{"services": [{"family": "ipv9"}]}')
-    result = run(ipvs_service, **DNS, state="absent")
-    assert "does not tell which services are lvsd's" in result["msg"]
-    assert full.sent == []
-    agent.unlink()  # it manages other things
-    assert run(ipvs_service, **WEB, scheduler="wlc")["changed"]
