@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from .check_health import health_checks
-from .config import Config, Failover, Section, Server, Virtual
+from .check_ipvs import ipvs_rules
+from .config import Config, Failover, Section, Server, Virtual, service_ports
 from .findings import Finding, finding
 from .values import IPV4_BITS, NO_ADDRESS, is_address, is_ipv6
 
@@ -59,6 +60,10 @@ def _routers(config: Config) -> Iterator[Finding]:
 def _times(config: Config) -> Iterator[Finding]:
     settings = config.globals
     keepalive, deadtime = settings.seconds("keepalive"), settings.seconds("deadtime")
+    if settings.written.get("deadtime") == 0 and not settings.flag("backup_active"):
+        message = f"deadtime = 0 counts as {deadtime:g}; a router without a partner waits for none"
+        yield finding("W307", settings.place("deadtime", 0), message, "remove it")
+        return
     if keepalive is None or deadtime is None or deadtime > keepalive:
         return
     place = settings.place("deadtime" if settings.given("deadtime") else "keepalive", 0)
@@ -113,29 +118,38 @@ def _services(config: Config) -> Iterator[Finding]:
             remedy = "add `address = ADDRESS DEVICE`, or set `active = 0`"
             yield finding("E304", settings.place(), message, remedy)
             continue
-        what: tuple[object, ...]
-        if mark:
-            what, where, text = (mark,), "fwmark", f"firewall mark {mark}"
-        else:
-            what, where = (address, settings["port"], settings["protocol"]), "address"
-            text = f"{address} port {settings['port']} {settings['protocol']}"
-        if what in seen:
-            message = f"{_label(block)} and `{seen[what]}` are both {text}"
-            remedy = "change one of them, or set `active = 0`"
-            yield finding("E305", settings.place(where, 0), message, remedy)
-        seen.setdefault(what, block.name)
+        for what, where, text in _keys(settings, address, mark):
+            if what in seen:
+                message = f"{_label(block)} and `{seen[what]}` are both {text}"
+                remedy = "change one of them, or set `active = 0`"
+                yield finding("E305", settings.place(where, 0), message, remedy)
+            seen.setdefault(what, block.name)
         if settings["port"] == 0 and not mark and not settings.number("persistent"):
             message = f"{_label(block)}: port 0 (every port) works with persistence only"
             yield finding("E309", settings.place("port", 0), message, "add `persistent = 300`")
         yield from _service_advice(block)
 
 
+def _keys(
+    settings: Section, address: str | None, mark: int | None
+) -> Iterator[tuple[tuple[object, ...], str, str]]:
+    """What the kernel knows a virtual server by: the key, its directive, and in words."""
+    if mark:
+        family = bool(address and is_ipv6(address))
+        yield (mark, family), "fwmark", f"firewall mark {mark}"
+        return
+    protocol = settings["protocol"]
+    for port in service_ports(settings):
+        yield (address, port, protocol), "address", f"{address} port {port} {protocol}"
+
+
 def _service_advice(block: Virtual) -> Iterator[Finding]:
     settings = block.settings
     address = settings.address("address")
-    if address and address.device and ":" not in address.device:
-        message = f"the virtual address stands on {address.device} itself"
-        remedy = f"`{address.device}:1` keeps it apart for programs that list aliases"
+    bare = [one for one in address.devices() if ":" not in one] if address else []
+    if bare:
+        message = f"the virtual address stands on {' and '.join(bare)} itself"
+        remedy = f"`{bare[0]}:1` keeps it apart for programs that list aliases"
         yield finding("A301", settings.place("address", 1), message, remedy)
     if settings.given("pmask") and not settings.number("persistent"):
         message = "pmask has no effect without persistent"
@@ -146,12 +160,13 @@ def _service_advice(block: Virtual) -> Iterator[Finding]:
                 message = f"{_label(block)} is active and has no {key}"
                 remedy = f'add `{key} = "COMMAND"`'
                 yield finding("W309", settings.place(), message, remedy)
-    elif settings["port"] == _FTP and settings["protocol"] == "tcp":
+    elif _FTP in service_ports(settings) and settings["protocol"] == "tcp":
         kept_together = settings.number("persistent") or settings.number("fwmark")
         if not kept_together:
             message = f"{_label(block)}: FTP's data connections may reach another real server"
             remedy = "set persistent, or use the kernel's ip_vs_ftp with NAT"
-            yield finding("W308", settings.place("port", 0), message, remedy)
+            key = "ports" if settings.given("ports") else "port"
+            yield finding("W308", settings.place(key, 0), message, remedy)
 
 
 def _servers(config: Config) -> Iterator[Finding]:
@@ -161,6 +176,7 @@ def _servers(config: Config) -> Iterator[Finding]:
         active = settings.flag("active")
         vip = settings.text("address")
         forward, service_port = settings.text("forward"), settings.number("port")
+        several = len(service_ports(settings)) > 1
         marked = bool(settings.number("fwmark"))
         seen: set[tuple[object, ...]] = set()
         usable = settings["sorry_server"] is not None
@@ -191,7 +207,11 @@ def _servers(config: Config) -> Iterator[Finding]:
                     f"server `{server.name}`: port 0 goes with port 0 of the virtual server only"
                 )
                 yield finding("E309", values.place("port", 0), message, "remove the line")
-            elif port != service_port and forward != "nat" and not marked:
+            elif (
+                (port != service_port or (several and values.given("port")))
+                and forward != "nat"
+                and not marked
+            ):
                 yield _foreign_port(server, values, forward, service_port)
             if vip and forward != "tunnel":
                 yield from _families(server, address, vip)
@@ -260,8 +280,8 @@ def _sync_daemon(config: Config) -> Iterator[Finding]:
     interface = settings.text("syncd_iface")
     for block in _active(config):
         address = block.settings.address("address")
-        device = address.device if address else None
-        if device and device.partition(":")[0] == interface:
+        devices = address.devices() if address else ()
+        if any(device.partition(":")[0] == interface for device in devices):
             message = f"syncd_iface {interface} carries the virtual address of {_label(block)}"
             remedy = "anyone there could inject connections; use the private interface"
             yield finding("E310", settings.place("syncd_iface", 0), message, remedy)
@@ -278,5 +298,6 @@ _RULES: Iterable[Callable[[Config], Iterator[Finding]]] = (
     _servers,
     _masks,
     _sync_daemon,
+    ipvs_rules,
     health_checks,
 )

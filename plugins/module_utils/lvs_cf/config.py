@@ -138,6 +138,11 @@ class Section(Mapping[str, Value]):
             return AddressDevice(value)
         raise TypeError(f"{key} is not an address")
 
+    def words(self, key: str) -> tuple[str | int, ...]:
+        """The elements of a list; none if unset."""
+        value = self[key]
+        return value if isinstance(value, tuple) and not isinstance(value, AddressDevice) else ()
+
     def prefix(self, key: str) -> int | None:
         """The length of a netmask in bits; None if unset."""
         return self.number(key)
@@ -189,13 +194,20 @@ class Config:
         return kinds
 
 
+def service_ports(settings: Section) -> tuple[int, ...]:
+    """The ports of a virtual server: those of `ports`, or the one of `port`."""
+    listed = tuple(port for port in settings.words("ports") if isinstance(port, int))
+    port = settings.number("port")
+    return listed or (() if port is None else (port,))
+
+
 def derive(config: Config) -> Config:
     """Fill in the values that follow from other directives; call it after every change.
 
     The rules: without primary_private both private addresses are the public ones; without a
-    backup there is no active backup; `forward` follows `network`; a server's port
-    and its way of being checked follow its virtual server's; without pmask each client is its
-    own.
+    backup there is no active backup, and then a deadtime of 0 is the default; `forward` follows
+    `network` and `port` the first of `ports`; a server's port and its way of being checked follow
+    its virtual server's; without pmask each client is its own.
     """
     globals_ = config.globals
     globals_.derived = {}
@@ -207,6 +219,10 @@ def derive(config: Config) -> Config:
         derived["backup_private"] = globals_["backup"]
     if globals_["backup"] in (None, NO_ADDRESS):
         derived["backup_active"] = 0
+    if globals_.written.get("deadtime") == 0 and not derived.get(
+        "backup_active", globals_["backup_active"]
+    ):
+        derived["deadtime"] = GLOBAL_TABLE.defaults["deadtime"]
     globals_.derived = derived
     for _kind, block in config.blocks():
         _derive_block(block, globals_["network"])
@@ -219,6 +235,8 @@ def _derive_block(block: Virtual, network: Value) -> None:
     derived: dict[str, Value] = {}
     if settings["forward"] is None:
         derived["forward"] = network
+    if "ports" in settings.written and "port" not in settings.written:
+        derived["port"] = service_ports(settings)[0]
     if settings["pmask"] is None:
         address = settings.address("address")
         derived["pmask"] = IPV6_BITS if address and is_ipv6(address.address) else IPV4_BITS
@@ -344,6 +362,10 @@ class _Reader:
 
 def unknown_directive(key: str, kind: str, place: Place) -> Finding:
     """The finding for a directive that the block does not know."""
+    for name, row in TABLES[kind].rows.items() if kind in TABLES else ():
+        if key in row.known_as:
+            message = f"unknown directive `{key}`"
+            return finding("E201", place, message, f"it is called `{name}` here")
     elsewhere = [
         other for other in (GLOBAL, VIRTUAL, SERVER) if other != kind and key in TABLES[other].rows
     ]

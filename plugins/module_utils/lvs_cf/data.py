@@ -285,6 +285,13 @@ def _type_name(value: object) -> str:
     return names.get(type(value), "a number" if isinstance(value, (int, float)) else "this")
 
 
+def _device_text(device: object) -> object:
+    """A mapping from role to device as the text it is in the file."""
+    if isinstance(device, Mapping):
+        return ",".join(f"{role}={name}" for role, name in device.items())
+    return device
+
+
 def _words(row: Directive, value: object, device: object) -> tuple[str, ...]:
     """The words that would stand behind the directive in the file. BadValue for a wrong shape."""
     if row.kind == d.LIST:
@@ -296,6 +303,7 @@ def _words(row: Directive, value: object, device: object) -> tuple[str, ...]:
             raise BadValue("E205", message, f"`{unknown[0]}` is unknown" if unknown else "")
         device = value.get("device")
         value = value["address"]
+    device = _device_text(device)
     if isinstance(value, bool):
         text = str(int(value))
     elif isinstance(value, (int, float)):
@@ -313,15 +321,19 @@ def _words(row: Directive, value: object, device: object) -> tuple[str, ...]:
     if device is None:
         return words
     if len(words) > 1 and words[1] != str(device):
-        message = f"`{row.name}` names the device {words[1]}, `device` says {device}"
+        message = f"`{row.name}` names the device {' '.join(words[1:])}, `device` says {device}"
         raise BadValue("E205", message, "name it once")
     return (words[0], str(device))
 
 
 def _list_words(row: Directive, value: object) -> tuple[str, ...]:
+    if row.item != d.TEXT and isinstance(value, (str, int)) and not isinstance(value, bool):
+        return tuple(str(value).split()) or ("",)
     if not isinstance(value, (list, tuple)):
         raise BadValue("E205", f"`{row.name}` takes a list, not {_type_name(value)}", "")
     words = [_writable(row, str(word)) for word in value]
+    if row.item != d.TEXT:
+        return tuple(words) or ("",)
     if any(not word or word[0] == "[" or word[-1] == "]" for word in words):
         message = f"an element of `{row.name}` is empty or has a bracket at its end"
         raise BadValue("E206", message, "remove it")

@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from .checks import SERVER_CHECKS, VIRTUAL_CHECKS
+from .ipvs_rows import SERVER_IPVS, VIRTUAL_IPVS
 from .row import (
     ADDRESS_DEVICE,
     CHOICE,
@@ -83,6 +84,7 @@ FORWARDS = ("nat", "direct", "tunnel")
 _MARK_HIGH = 0xFFFFFFFF
 _INT_LOW = -0x80000000  # of an int in C, for numbers that mean no more than 0 or not 0
 _YEAR = 31536000
+_MONTH = 2678400  # ipvsadm's limit for persistence, well below the kernel's
 
 
 def _switch(where: str, name: str, default: int, doc: str, *, unused: bool = False) -> Directive:
@@ -109,6 +111,10 @@ def _port(where: str, name: str, default: int | None, low: int, doc: str) -> Dir
 
 def _seconds(where: str, name: str, default: float, low: float, doc: str) -> Directive:
     return Directive(where, name, SECONDS, default, doc, low=low, high=_YEAR)
+
+
+def _links(whose: str, doc: str) -> Directive:
+    return Directive(GLOBAL, f"{whose}_links", LIST, None, doc, item=HOST, dialect=EXTENDED)
 
 
 def _kernel_timeout(name: str, doc: str) -> Directive:
@@ -175,6 +181,8 @@ _GLOBALS = (
         None,
         "Shared SCSI device as the backup names it; read and not used.",
     ),
+    _links("primary", "The primary's addresses on further heartbeat paths, one for each path."),
+    _links("backup", "The backup's addresses on the same paths, in the same order."),
     _switch(GLOBAL, "heartbeat", 0, "Read and not used; backup_active decides.", unused=True),
     _port(
         GLOBAL, "heartbeat_port", 539, 1, "UDP port of the heartbeats, the same on both routers."
@@ -184,7 +192,7 @@ _GLOBALS = (
         GLOBAL,
         "deadtime",
         5,
-        0.01,
+        0,
         "Silence after which the partner counts as dead; must be above keepalive.",
     ),
     Directive(
@@ -297,6 +305,7 @@ _VIRTUALS = (
         None,
         "Forwarding method of this virtual server; the global network if unset.",
         choices=FORWARDS,
+        known_as=("lvs_method", "lb_kind"),
         dialect=EXTENDED,
     ),
     Directive(
@@ -323,6 +332,7 @@ _VIRTUALS = (
         "How the kernel picks a real server.",
         choices=SCHEDULERS,
         newer=SCHEDULERS_NEWER,
+        known_as=("lvs_sched", "lb_algo", "balance"),
         aliases={"pcc": "lc"},
     ),
     Directive(
@@ -332,7 +342,8 @@ _VIRTUALS = (
         0,
         "How long a client stays with its real server; 0 is off.",
         low=0,
-        high=_YEAR,
+        high=_MONTH,
+        known_as=("persistence_timeout",),
     ),
     Directive(
         VIRTUAL,
@@ -341,6 +352,7 @@ _VIRTUALS = (
         None,
         "Netmask that groups clients for persistence; unset, each client is its own.",
         lenient=True,
+        known_as=("persistence_granularity", "netmask"),
     ),
     _unused(
         VIRTUAL,
@@ -427,7 +439,15 @@ _SERVERS = (
     _port(SERVER, "port", None, 0, "Port on the real server; the virtual server's if unset."),
 )
 
-DIRECTIVES: tuple[Directive, ...] = _GLOBALS + _VIRTUALS + VIRTUAL_CHECKS + _SERVERS + SERVER_CHECKS
+DIRECTIVES: tuple[Directive, ...] = (
+    *_GLOBALS,
+    *_VIRTUALS,
+    *VIRTUAL_IPVS,
+    *VIRTUAL_CHECKS,
+    *_SERVERS,
+    *SERVER_IPVS,
+    *SERVER_CHECKS,
+)
 
 
 class Table(NamedTuple):

@@ -106,6 +106,8 @@ def example(row: Directive) -> str:
     if others:
         return others[0]
     given = TYPES[row.kind][1]
+    if row.kind == d.LIST and row.item != d.TEXT:
+        return f"[ {TYPES[row.item][1]} ]"
     if row.kind == d.NUMBER and row.low is not None and row.low > 1:
         return str(row.low)
     return given

@@ -52,6 +52,8 @@ class Directive:
     choices: tuple[str, ...] = ()
     newer: tuple[str, ...] = ()  # those of the choices that the original did not know
     aliases: Mapping[str, str] = field(default_factory=dict)  # what may be written -> its meaning
+    item: str = TEXT  # of a list: the type of its elements
+    known_as: tuple[str, ...] = ()  # what other programs call it, for "did you mean"
     dialect: str = CLASSIC
     unused: bool = False  # read and kept, but nothing acts on it
     lenient: bool = False  # an unreadable value is ignored with a warning, as the original did

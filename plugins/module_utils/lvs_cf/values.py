@@ -25,13 +25,32 @@ from .services import PORTS
 
 
 class AddressDevice(NamedTuple):
-    """An address, and the device that carries it if one is written."""
+    """An address, and the device that carries it if one is written.
+
+    The two routers' devices may differ: `primary=eth0:1,backup=ens3:1` names one for each role;
+    on a router that is not named the connected route decides, as it does without a device.
+    """
 
     address: str
     device: str | None = None
 
+    def on(self, role: str) -> str | None:
+        """The device on the primary or on the backup router."""
+        if self.device is None or "=" not in self.device:
+            return self.device
+        return _mapped(self.device).get(role)
 
-Value = Union[int, float, str, AddressDevice, tuple[str, ...], None]
+    def devices(self) -> tuple[str, ...]:
+        """The devices on any router, each once."""
+        return tuple(dict.fromkeys(one for one in map(self.on, ROLES) if one is not None))
+
+
+def _mapped(device: str) -> dict[str, str]:
+    pairs = (part.partition("=") for part in device.split(","))
+    return {role: name for role, _equals, name in pairs}
+
+
+Value = Union[int, float, str, AddressDevice, tuple[Union[int, str], ...], None]
 
 
 class Note(NamedTuple):
@@ -69,7 +88,7 @@ _PART = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _CANONICAL_IPV4 = re.compile(rf"{_PART}\.{_PART}\.{_PART}\.{_PART}")
 _IPV4_PARTS = re.compile(r"(?:0[xX][0-9a-fA-F]+|[0-9]+)(?:\.(?:0[xX][0-9a-fA-F]+|[0-9]+)){0,3}")
 _HOST_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?")
-_DEVICE = re.compile(r"[^ \t/\"'#{}\[\]\x00-\x1f]{1,32}")
+_DEVICE = re.compile(r"[^ \t/\"'#{}\[\],=\x00-\x1f]{1,32}")
 _PREFIX = re.compile(r"/?([0-9]{1,3})")
 # Digits of a millisecond that count; behind them a float of up to a year is not exact.
 _FLOAT_NOISE = 5
@@ -77,6 +96,7 @@ _LONGEST_NUMBER = 20  # characters; more is out of every range and slow to conve
 _ESCAPES = {"\\": "\\", "r": "\r", "n": "\n", "t": "\t", "'": "'", '"': '"'}
 _ESCAPE = re.compile(r"\\(.)")
 
+ROLES = ("primary", "backup")  # of the two routers, where a device is named for each
 IPV4_BITS = 32
 IPV6_BITS = 128
 NO_ADDRESS = "0.0.0.0"  # noqa: S104 - what the language writes for "none", nothing is bound to it
@@ -88,7 +108,8 @@ def read_value(row: Directive, args: tuple[str, ...]) -> Read:
     if len(args) == 1 and text in row.aliases:
         args = (row.aliases[text],)
     if row.kind != d.LIST:
-        most = 2 if row.kind == d.ADDRESS_DEVICE else 1
+        most = 3 if row.kind == d.ADDRESS_DEVICE and "=" in args[-1] else 2
+        most = most if row.kind == d.ADDRESS_DEVICE else 1
         if len(args) > most:
             message = f"unexpected text behind the value of `{row.name}`"
             raise BadValue("E107", message, "quote a value that contains blanks", most)
@@ -186,6 +207,8 @@ def _in_range(row: Directive, value: float, text: str, unit: str = "") -> None:
     if (low is not None and value < low) or (high is not None and value > high):
         reach = f"from {low} to {high}{unit}" if high is not None else f"{low}{unit} or more"
         message = f"`{row.name} = {text}` is out of range"
+        if row.kind == d.PORT and row.dialect == d.CLASSIC:
+            message += ", which only ipvsadm noticed when the original started"
         raise BadValue("E204", message, f"it must be {reach}")
 
 
@@ -335,11 +358,33 @@ def _read_address_device(row: Directive, args: tuple[str, ...]) -> Read:
             message = f"`{row.name}`: `/{length}` is no prefix length of `{text}`"
             raise BadValue("E203", message, f"it is a number from 1 to {bits}")
         prefix = number
-    device = args[1] if len(args) > 1 else None
-    if device is not None and not _DEVICE.fullmatch(device):
-        message = f"`{device}` is not the name of a device"
-        raise BadValue("E203", message, "for example eth0 or eth0:1", 1)
+    device = _device(args[1:]) if len(args) > 1 else None
     return Read(AddressDevice(address, device), read.notes, prefix)
+
+
+def _device(words: tuple[str, ...]) -> str:
+    """One device for both routers, or one for each role, in the one form of that."""
+    text = ",".join(words)
+    if "=" not in text:
+        _is_device(text)
+        return text
+    example = "write for example `primary=eth0:1,backup=ens3:1`"
+    parts = [part.partition("=") for part in text.split(",")]
+    for role, _equals, name in parts:
+        if role not in ROLES:
+            remedy = did_you_mean(role, ROLES) or example
+            raise BadValue("E203", f"`{role}` is not the role of a router", remedy, 1)
+        _is_device(name)
+    devices = {role: name for role, _equals, name in parts}
+    if len(devices) < len(parts):
+        raise BadValue("E203", f"`{text}` names two devices for one role", example, 1)
+    return ",".join(f"{role}={devices[role]}" for role in ROLES if role in devices)
+
+
+def _is_device(text: str) -> None:
+    if not _DEVICE.fullmatch(text):
+        message = f"`{text}` is not the name of a device"
+        raise BadValue("E203", message, "for example eth0 or eth0:1", 1)
 
 
 def _read_mask(row: Directive, args: tuple[str, ...]) -> Read:
@@ -380,6 +425,8 @@ def _read_path(row: Directive, args: tuple[str, ...]) -> Read:
 
 
 def _read_list(row: Directive, args: tuple[str, ...]) -> Read:
+    if row.item != d.TEXT:
+        return _read_items(row, args)
     if not args[0].startswith("[") or not args[-1].endswith("]"):
         message = f"`{row.name}` takes a list"
         raise BadValue("E203", message, f"write `{row.name} = [ one two ]`")
@@ -387,6 +434,28 @@ def _read_list(row: Directive, args: tuple[str, ...]) -> Read:
     words[0] = words[0][1:]
     words[-1] = words[-1][:-1]
     return Read(tuple(word for word in words if word))
+
+
+def _read_items(row: Directive, args: tuple[str, ...]) -> Read:
+    """A list of ports, choices or hosts: brackets and commas may be there or not."""
+    values: list[int | str] = []
+    notes: tuple[Note, ...] = ()
+    for index, arg in enumerate(args):
+        text = arg[index == 0 and arg.startswith("[") :]
+        text = text[: -1 if index == len(args) - 1 and text.endswith("]") else None]
+        for word in filter(None, text.split(",")):
+            try:
+                read = _READERS[row.item](row, (word,))
+            except BadValue as bad:
+                raise BadValue(bad.code, bad.message, bad.remedy, index) from None
+            if not isinstance(read.value, (int, str)) or read.value in values:
+                message = f"`{word}` stands twice in `{row.name}`"
+                raise BadValue("E203", message, "remove one", index)
+            values.append(read.value)
+            notes += read.notes
+    if not values:
+        raise BadValue("E203", f"`{row.name}` is an empty list", "remove the line")
+    return Read(tuple(values), notes)
 
 
 _READERS: dict[str, Callable[[Directive, tuple[str, ...]], Read]] = {

@@ -258,7 +258,7 @@ def test_completion_offers_directives_in_a_real_shell() -> None:
     done = subprocess.run(
         ["bash", "--norc"], input=script, capture_output=True, text=True, timeout=30, check=True
     )
-    assert done.stdout.split() == ["scheduler"]
+    assert done.stdout.split() == ["scheduler", "scheduler_flags"]
 
 
 def test_nothing_of_the_library_is_loaded_for_other_commands() -> None:

@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 import pytest
-from piranha.core.ipvs.model import Forward, ServerKey, Service, ServiceKey
+from piranha.core.ipvs.model import Forward, Server, ServerKey, Service, ServiceKey
 from piranha.core.lvs_cf import api
+from piranha.lvsd.desired import desired
 from piranha.lvsd.layout import LayoutError, host_names, layout
 from piranha.nanny.spec import ProgramCheck, SocketCheck
-from piranha.nanny.verdict import Policy
+from piranha.nanny.verdict import Policy, State
 
-from .support import GLOBALS, WEB, made
+from .support import GLOBALS, WEB, made, verdict
 
 KEY = ServiceKey.by_address("tcp", "203.0.113.100", 80)
 
@@ -148,3 +149,100 @@ def test_equal_checks_of_two_services_are_one() -> None:
     watches = {server.watch for _unused, server in laid.servers()}
     assert len(list(laid.servers())) == 4
     assert len(watches) == 2
+
+
+EXTENDED = """\
+virtual tun {
+    active = 1
+    address = 203.0.113.70 eth0:1
+    protocol = udp
+    port = 5060
+    send = x
+    forward = tunnel
+    tunnel_type = gue
+    tunnel_port = 6080
+    tunnel_checksum = csum
+    scheduler = mh
+    scheduler_flags = [ mh-port mh-fallback ]
+    persistent = 60
+    persistence_engine = sip
+    ops = 1
+    sorry_server = 192.0.2.99
+    server one {
+        address = 192.0.2.21
+        active = 1
+        upper_threshold = 100
+        lower_threshold = 50
+    }
+}
+"""
+
+
+def test_what_the_kernel_can_do_reaches_the_table() -> None:
+    laid = made(GLOBALS + EXTENDED)
+    (virtual,) = laid.virtual
+    assert virtual.service == Service(
+        ServiceKey.by_address("udp", "203.0.113.70", 5060),
+        "mh",
+        flags=("mh-fallback", "mh-port"),
+        persistence=60,
+        engine="sip",
+        one_packet=True,
+    )
+    up = {server.id: verdict(State.UP) for server in virtual.servers}
+    (server,) = desired(laid, up).servers(virtual.key).values()
+    assert server == Server(
+        ServerKey("192.0.2.21", 5060),
+        1,
+        Forward.TUNNEL,
+        upper=100,
+        lower=50,
+        tunnel="gue",
+        tunnel_port=6080,
+        tunnel_checksum="csum",
+    )
+    down = {server.id: verdict(State.DOWN) for server in virtual.servers}
+    (sorry,) = desired(laid, down).servers(virtual.key).values()
+    assert (sorry.key, sorry.upper, sorry.tunnel) == (ServerKey("192.0.2.99", 5060), 0, "gue")
+
+
+def test_tunnel_settings_are_left_out_where_there_is_no_tunnel() -> None:
+    (virtual,) = made(GLOBALS + EXTENDED.replace("forward = tunnel", "forward = direct")).virtual
+    assert virtual.entry(ServerKey("192.0.2.21", 5060), 1).tunnel == "ipip"
+
+
+def test_several_ports_make_a_service_each() -> None:
+    laid = made(GLOBALS + WEB.replace("port = 80", "ports = [ 80 443 ]"))
+    assert [str(virtual) for virtual in laid.virtual] == [
+        "web (203.0.113.100:80/tcp)",
+        "web (203.0.113.100:443/tcp)",
+    ]
+    assert [server.id.server.port for _virtual, server in laid.servers()] == [80, 80, 443, 443]
+    one, _two = laid.virtual[1].servers
+    assert isinstance(one.watch.check, SocketCheck)
+    assert one.watch.check.port == 443
+
+
+def test_a_server_port_of_its_own_serves_all_ports() -> None:
+    text = WEB.replace("port = 80", "ports = [ 80 443 ]")
+    text = text.replace("server one {", "server one {\n        port = 8080")
+    laid = made(GLOBALS + text)
+    ports = [server.id.server.port for _virtual, server in laid.servers()]
+    assert ports == [8080, 80, 8080, 443]
+
+
+def test_several_ports_with_a_mark_are_one_service() -> None:
+    text = WEB.replace("port = 80", "ports = [ 80 443 ]\n    fwmark = 7\n    persistent = 300")
+    (virtual,) = made(GLOBALS + text).virtual
+    assert virtual.service == Service(ServiceKey.by_mark(7), "wlc", persistence=300)
+    # Packets keep their port; what is checked is the first.
+    assert [server.id.server.port for server in virtual.servers] == [0, 0]
+    for server in virtual.servers:
+        assert isinstance(server.watch.check, SocketCheck)
+        assert server.watch.check.port == 80
+
+
+def test_persistence_over_several_ports_is_refused_and_not_ignored() -> None:
+    text = WEB.replace("port = 80", "ports = [ 80 443 ]\n    persistent = 300")
+    with pytest.raises(LayoutError, match="needs a firewall mark"):
+        layout(api.load(GLOBALS + text, "lvs.cf").config)

@@ -111,3 +111,28 @@ def test_what_cannot_be(change: tuple[str, str], own: str, sentence: str) -> Non
     with pytest.raises(SettingsError, match=sentence) as caught:
         settings(TEXT.replace(*change), own)
     assert "\n" not in str(caught.value)
+
+
+def test_the_device_may_differ_between_the_routers() -> None:
+    text = TEXT.replace("192.0.2.101 eth0", "192.0.2.101 primary=eth0,backup=ens3:1")
+    text = text.replace("198.51.100.1 eth1:1", "198.51.100.1 backup=ens4")
+    devices = [
+        {entry.address: entry.device for entry in settings(text, own).addresses}
+        for own in ("192.0.2.11", "192.0.2.12")
+    ]
+    assert [found["192.0.2.101"] for found in devices] == ["eth0", "ens3:1"]
+    # Where none is named for a router, its connected networks decide.
+    assert [found["198.51.100.1"] for found in devices] == [None, "ens4"]
+
+
+def test_further_links_are_further_routes() -> None:
+    links = "primary_links = [ 10.9.0.1 2001:db8::1 ]\nbackup_links = [ 10.9.0.2 2001:db8::2 ]\n"
+    assert settings(links + TEXT).routes[2:] == (
+        Route("10.9.0.1", "10.9.0.2"),
+        Route("2001:db8::1", "2001:db8::2"),
+    )
+    assert settings(links + TEXT, "192.0.2.12").routes[3] == Route("2001:db8::2", "2001:db8::1")
+    with pytest.raises(SettingsError, match="differ in length"):
+        settings("primary_links = [ 10.9.0.1 ]\n" + TEXT)
+    with pytest.raises(SettingsError, match="write addresses, not names"):
+        settings("primary_links = [ a.example ]\nbackup_links = [ b.example ]\n" + TEXT)

@@ -94,4 +94,4 @@ def _entries(virtual: VirtualService, verdicts: Verdicts, overrides: Overrides) 
     if virtual.sorry is not None and needs_sorry(virtual, verdicts, overrides):
         # It may be one of the real servers, in the table with weight 0.
         weights[virtual.sorry] = SORRY_WEIGHT
-    return [Server(key, weight, virtual.forward) for key, weight in weights.items()]
+    return [virtual.entry(key, weight) for key, weight in weights.items()]

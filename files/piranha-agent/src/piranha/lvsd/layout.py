@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple, TypeVar
 
 from piranha.core.ipvs.errors import IpvsError
@@ -23,7 +24,7 @@ from piranha.core.ipvs.model import (
     Table,
 )
 from piranha.core.ipvs.normal import endpoint
-from piranha.core.lvs_cf.config import Config, Section, Virtual
+from piranha.core.lvs_cf.config import Config, Section, Virtual, service_ports
 from piranha.core.lvs_cf.config import Server as ServerBlock
 from piranha.core.lvs_cf.values import is_address
 from piranha.nanny.spec import CheckSettings, Watch, watch_for
@@ -50,13 +51,27 @@ class ServerId(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Tunnel:
+    """How packets are wrapped for the servers of a service that forwards by tunnel."""
+
+    type: str = "ipip"
+    port: int = 0
+    checksum: str = "nocsum"
+
+
+@dataclass(frozen=True)
 class RealServer:
-    """An active server block. `weight` is the configured one; `watch` is how it is checked."""
+    """An active server block. `weight` is the configured one; `watch` is how it is checked.
+
+    `upper` and `lower`: connections at which the kernel stops and begins again to give it new ones.
+    """
 
     id: ServerId
     name: str
     weight: int
     watch: Watch
+    upper: int = 0
+    lower: int = 0
 
     def __str__(self) -> str:
         return str(self.id.server)
@@ -73,6 +88,7 @@ class VirtualService:
     quiesce: bool
     sorry: ServerKey | None
     servers: tuple[RealServer, ...]
+    tunnel: Tunnel = Tunnel()
 
     @property
     def key(self) -> ServiceKey:
@@ -81,9 +97,28 @@ class VirtualService:
 
     def check(self) -> None:
         """Raise IpvsError where the kernel cannot hold this service with all of its servers."""
-        keys = {server.id.server for server in self.servers}
-        keys |= {self.sorry} if self.sorry else set()
-        Table([(self.service, [Server(key, 1, self.forward) for key in keys])])
+        entries = {server.id.server: self.entry(server.id.server, 1) for server in self.servers}
+        if self.sorry is not None:
+            entries.setdefault(self.sorry, self.entry(self.sorry, 1))
+        Table([(self.service, entries.values())])
+
+    def entry(self, key: ServerKey, weight: int) -> Server:
+        """Give one of its servers, or the sorry server, as it is in the kernel's table."""
+        upper, lower = self._thresholds.get(key, (0, 0))
+        return Server(
+            key,
+            weight,
+            self.forward,
+            upper=upper,
+            lower=lower,
+            tunnel=self.tunnel.type,
+            tunnel_port=self.tunnel.port,
+            tunnel_checksum=self.tunnel.checksum,
+        )
+
+    @cached_property
+    def _thresholds(self) -> dict[ServerKey, tuple[int, int]]:
+        return {server.id.server: (server.upper, server.lower) for server in self.servers}
 
     def __str__(self) -> str:
         key = self.key
@@ -122,16 +157,15 @@ def layout(config: Config, addresses: Mapping[str, str] | None = None) -> Layout
     addresses: what the names of `host_names` resolve to.
     """
     maker = _Maker(addresses or {})
-    made = [maker.virtual(block) for block in _active(config)]
+    made = [virtual for block in _active(config) for virtual in maker.virtual(block)]
     seen: set[ServiceKey] = set()
     for virtual in made:
-        if virtual is not None:
-            if virtual.key in seen:
-                maker.problems.append(f"virtual {virtual}: an earlier block has the same service")
-            seen.add(virtual.key)
+        if virtual.key in seen:
+            maker.problems.append(f"virtual {virtual}: an earlier block has the same service")
+        seen.add(virtual.key)
     if maker.problems:
         raise LayoutError(maker.problems)
-    return Layout(tuple(virtual for virtual in made if virtual is not None))
+    return Layout(tuple(made))
 
 
 def _active(config: Config) -> list[Virtual]:
@@ -156,18 +190,17 @@ class _Maker:
         self._addresses = addresses
         self.problems: list[str] = []
 
-    def virtual(self, block: Virtual) -> VirtualService | None:
+    def virtual(self, block: Virtual) -> list[VirtualService]:
+        """Make the service of a block, or with `ports` one for each of them."""
         try:
-            return self._virtual(block)
+            made = [self._virtual(block, key) for key in self._keys(block)]
         except IpvsError as error:
             self.problems.append(f"virtual {block.name}: {error}".removesuffix("."))
-            return None
+            return []
+        return made
 
-    def _virtual(self, block: Virtual) -> VirtualService | None:
+    def _virtual(self, block: Virtual, key: ServiceKey) -> VirtualService:
         settings = block.settings
-        key = self._key(block)
-        if key is None:
-            return None
         forward = Forward(_set(settings.text("forward")))
         persistence = settings.number("persistent") or 0
         service = Service(
@@ -175,6 +208,9 @@ class _Maker:
             _set(settings.text("scheduler")),
             persistence=persistence,
             mask=_set(settings.prefix("pmask")) if persistence else "",
+            flags=map(str, settings.words("scheduler_flags")),
+            engine=settings.text("persistence_engine") or "",
+            one_packet=settings.flag("ops"),
         )
         checks = _check_settings(settings)
         servers: list[RealServer] = []
@@ -194,23 +230,31 @@ class _Maker:
             quiesce=settings.flag("quiesce_server"),
             sorry=ServerKey(sorry, key.port) if sorry else None,
             servers=tuple(servers),
+            tunnel=_tunnel(settings) if forward is Forward.TUNNEL else Tunnel(),
         )
         virtual.check()
         return virtual
 
-    def _key(self, block: Virtual) -> ServiceKey | None:
+    def _keys(self, block: Virtual) -> list[ServiceKey]:
         settings = block.settings
         place = f"virtual {block.name}"
         address = self._address(place, _virtual_address(block))
         mark = settings.number("fwmark") or 0
         if mark:
-            return ServiceKey.by_mark(mark, "ipv6" if ":" in (address or "") else "ipv4")
+            return [ServiceKey.by_mark(mark, "ipv6" if ":" in (address or "") else "ipv4")]
         if address is None:
             if _virtual_address(block) is None:
                 self.problems.append(f"{place}: it has neither an address nor a firewall mark")
-            return None
+            return []
         protocol = _set(settings.text("protocol"))
-        return ServiceKey.by_address(protocol, address, _set(settings.number("port")))
+        ports = service_ports(settings)
+        if len(ports) > 1 and settings.number("persistent"):
+            self.problems.append(
+                f"{place}: persistence over several ports needs a firewall mark of its own,"
+                " which this version does not set up; set fwmark and mark the packets"
+            )
+            return []
+        return [ServiceKey.by_address(protocol, address, port) for port in ports]
 
     def _server(
         self,
@@ -228,13 +272,19 @@ class _Maker:
             if written is None:
                 self.problems.append(f"{place}: it has no address")
             return None
-        port = _set(settings.number("port"))
+        # With several ports each service has its own, which a server without a port follows.
+        follows = key.port if key.port else virtual.settings.number("port")
+        port = _set(settings.number("port") if settings.given("port") else follows)
         # Only NAT can change a port: with direct routing and tunnels packets keep the service's.
         table_port = port if forward is Forward.NAT else key.port
+        if key.fwmark and len(service_ports(virtual.settings)) > 1 and not settings.given("port"):
+            table_port = 0  # the packet's own; any other would bring all ports to one
         return RealServer(
             id=ServerId(key, ServerKey(address, table_port)),
             name=block.name,
             weight=_set(settings.number("weight")),
+            upper=_set(settings.number("upper_threshold")),
+            lower=_set(settings.number("lower_threshold")),
             watch=watch_for(checks, address, port),
         )
 
@@ -255,6 +305,14 @@ def _set(value: _Value | None) -> _Value:
     if value is None:
         raise TypeError("a directive with a default has no value")
     return value
+
+
+def _tunnel(settings: Section) -> Tunnel:
+    return Tunnel(
+        _set(settings.text("tunnel_type")),
+        settings.number("tunnel_port") or 0,
+        _set(settings.text("tunnel_checksum")),
+    )
 
 
 def _check_settings(settings: Section) -> CheckSettings:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
-from piranha.core.lvs_cf.config import Config, Section, write
+from piranha.core.lvs_cf.config import MASK_OF, Config, Section, write
 from piranha.net.addresses import VirtualAddress
 from piranha.net.rtnetlink import Address
 
@@ -86,7 +86,7 @@ def extract(config: Config, own: frozenset[Address]) -> HeartSettings:
         routes=_routes(section, role, primary, backup) if partnered else (),
         port=section.number("heartbeat_port") or 539,
         key_file=Path(section.text("heartbeat_key_file") or "/etc/piranha/heartbeat.key"),
-        addresses=_virtual_addresses(config),
+        addresses=_virtual_addresses(config, role),
         services=Services(config),
         digest=hashlib.sha256(write(config).encode()).digest()[:DIGEST_SIZE],
     )
@@ -140,6 +140,12 @@ def _routes(
     first, second = _address(section, "primary_private"), _address(section, "backup_private")
     if first not in (None, primary) and second not in (None, backup):
         pairs.append((first, second))
+    links = (_links(section, "primary_links"), _links(section, "backup_links"))
+    if len(links[0]) != len(links[1]):
+        raise SettingsError(
+            "primary_links and backup_links differ in length; name two addresses for each path"
+        )
+    pairs.extend(zip(*links, strict=True))
     routes = []
     for one, other in pairs:
         own, partner = (one, other) if role is Role.PRIMARY else (other, one)
@@ -147,18 +153,25 @@ def _routes(
     return tuple(routes)
 
 
-def _virtual_addresses(config: Config) -> tuple[VirtualAddress, ...]:
+def _links(section: Section, key: str) -> list[Address]:
+    try:
+        return [ip_address(str(text)) for text in section.words(key)]
+    except ValueError as error:
+        raise SettingsError(f"{key}: {error}; write addresses, not names") from None
+
+
+def _virtual_addresses(config: Config, role: Role) -> tuple[VirtualAddress, ...]:
     found: dict[Address, VirtualAddress] = {}
     for block in config.virtual:
         if block.settings.flag("active"):
-            _collect(found, block.settings, "address", "vip_nmask", f"virtual {block.name}")
+            _collect(found, block.settings, "address", role, f"virtual {block.name}")
     if config.globals.text("network") == "nat":
-        _collect(found, config.globals, "nat_router", "nat_nmask", "nat_router")
+        _collect(found, config.globals, "nat_router", role, "nat_router")
     return tuple(found.values())
 
 
 def _collect(
-    found: dict[Address, VirtualAddress], section: Section, key: str, mask: str, where: str
+    found: dict[Address, VirtualAddress], section: Section, key: str, role: Role, where: str
 ) -> None:
     """Note an address; of several blocks with the same one the first decides its device."""
     given = section.address(key)
@@ -170,5 +183,6 @@ def _collect(
         raise SettingsError(
             f"{where}: {given.address} is a name; a virtual address must be written as one"
         ) from None
-    prefix = section.prefix(mask) or address.max_prefixlen
-    found.setdefault(address, VirtualAddress(str(address), prefix, given.device))
+    prefix = section.prefix(MASK_OF[key]) or address.max_prefixlen
+    device = given.on(role.name.lower())
+    found.setdefault(address, VirtualAddress(str(address), prefix, device))

@@ -42,7 +42,21 @@ _IPV6 = st.ip_addresses(v=6).filter(lambda address: address.ipv4_mapped is None)
 ipv4 = st.ip_addresses(v=4).map(str)
 addresses = st.one_of(ipv4, _IPV6)
 hosts = st.one_of(addresses, st.from_regex(r"[a-z][a-z0-9]{0,8}(\.[a-z]{2,5})?", fullmatch=True))
-devices = st.from_regex(r"[a-z]{2,6}[0-9.]{0,3}(:[0-9]{1,2})?", fullmatch=True)
+_device = st.from_regex(r"[a-z]{2,6}[0-9.]{0,3}(:[0-9]{1,2})?", fullmatch=True)
+_by_role = st.builds("primary={},backup={}".format, _device, _device)
+devices = st.one_of(_device, _by_role, _device.map("backup={}".format))
+
+
+def _lists(row: d.Directive) -> st.SearchStrategy:
+    items = {
+        d.TEXT: st.from_regex(r"[a-z/]{1,6}( [a-z]{1,3})?", fullmatch=True),
+        d.PORT: st.integers(1, 65535),
+        d.CHOICE: st.sampled_from(row.choices or ("none",)),
+        d.HOST: hosts,
+    }
+    plain = row.item == d.TEXT
+    lists = st.lists(items[row.item], min_size=not plain, max_size=4, unique=not plain)
+    return lists.map(tuple)
 
 
 def _values(row: d.Directive) -> st.SearchStrategy:
@@ -66,7 +80,7 @@ def _values(row: d.Directive) -> st.SearchStrategy:
         d.QUOTED: texts,
         d.ESCAPED: texts,
         d.PATH: texts.map(lambda text: "/" + text).filter(_can_stand_in_a_line),
-        d.LIST: st.lists(st.from_regex(r"[a-z/]{1,6}( [a-z]{1,3})?", fullmatch=True)).map(tuple),
+        d.LIST: _lists(row),
     }
     return simple[row.kind]
 
