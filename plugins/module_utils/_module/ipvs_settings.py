@@ -18,7 +18,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..ipvs.codec import Counters
 from ..ipvs.data import daemon_data, key_from_data, timeouts_data, to_data
 from ..ipvs.errors import IpvsError
-from ..ipvs.ipvsadm import table_lines
+from ..ipvs.ipvsadm import control_lines, table_lines
 from ..ipvs.kernel import Kernel, Snapshot
 from ..ipvs.model import ServerKey, ServiceKey
 from ..ipvs.settings import (
@@ -31,7 +31,6 @@ from ..ipvs.settings import (
     Timeouts,
     Zero,
 )
-from .ipvs_commands import control_line
 from .ipvs_options import Options, Spec
 from .ipvs_result import differing
 from .ipvs_work import guarded
@@ -82,7 +81,7 @@ def run_timeouts(module: AnsibleModule) -> None:
         told: dict[str, Any] = {"changed": bool(new), "commands": [], "changes": []}
         if new:
             control = SetTimeouts(Timeouts(**new))
-            told["commands"] = [control_line(control)]
+            told["commands"] = control_lines([control])
             told["changes"] = [{"operation": "set timeouts", "before": old, "after": new}]
         if module._diff:
             told["diff"] = {"before": _text(old), "after": _text(new)}
@@ -179,7 +178,7 @@ def run_daemon(module: AnsibleModule) -> None:
                 steps.append((StartDaemon(wanted), None, wanted))
         told: dict[str, Any] = {
             "changed": bool(steps),
-            "commands": [control_line(control) for control, _old, _new in steps],
+            "commands": control_lines(control for control, _old, _new in steps),
             "changes": [
                 {
                     "operation": str(control).rpartition(" ")[0],
@@ -251,7 +250,7 @@ def run_zero(module: AnsibleModule) -> None:
         name = str(key) if key else None
         told: dict[str, Any] = {"changed": bool(before), "commands": [], "changes": []}
         if before:
-            told["commands"] = [control_line(Zero(key))]
+            told["commands"] = control_lines([Zero(key)])
             told["changes"] = [{"operation": "zero", "service": name}]
         if module._diff:
             told["diff"] = {"before": _tally_lines(before), "after": ""}
