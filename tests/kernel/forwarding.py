@@ -5,9 +5,10 @@
     client 203.0.113.100 --- public --- router .11, virtual address .10 --- private --- rs1, rs2
                                 \\------------- rs1, rs2 (answers by direct routing and tunnel)
 
-Real servers send what they answer as themselves through the router, and what they answer as the
-virtual address straight to the client. Nothing is offloaded, so that every packet on the wire is
-one that a wire could carry. All of it runs in this process: a socket stays in the namespace in
+In IPv6 all is alike: 2001:db8:1::/64 is public, 2001:db8:9::/64 private, the last parts are the
+same. Real servers send what they answer as themselves through the router, and what they answer as
+the virtual address straight to the client. Nothing is offloaded, so that every packet on the wire
+is one that a wire could carry. All of it runs in this process: a socket stays in the namespace in
 which it was made. What must come of it is in test_module_forwarding.py.
 """
 
@@ -28,9 +29,11 @@ from pathlib import Path
 CLONE_NEWNET = 0x40000000
 IP_MTU_DISCOVER, IP_PMTUDISC_DO = 10, 2  # linux/in.h: DF on every packet
 
-VIRTUAL, PORT = "203.0.113.10", 80
+PORT = 80
+VIRTUAL, VIRTUAL6 = "203.0.113.10", "2001:db8:1::10"
 SERVERS = {"rs1": "10.9.0.21", "rs2": "10.9.0.22"}
-ROUTER = "10.9.0.11"
+SERVERS6 = {"rs1": "2001:db8:9::21", "rs2": "2001:db8:9::22"}
+ROUTER, ROUTER6 = "10.9.0.11", "2001:db8:9::11"
 HOSTS = ("client", "router", *SERVERS)
 LARGE = 1024 * 1024
 PATIENCE = 20.0  # seconds for one request
@@ -77,12 +80,18 @@ def _wires() -> str:
 
 def _addresses(host: str) -> list[str]:
     if host == "client":
-        return ["address add 203.0.113.100/24 dev public"]
+        return [
+            "address add 203.0.113.100/24 dev public",
+            "address add 2001:db8:1::100/64 dev public nodad",
+        ]
     if host == "router":
         return [
             "address add 203.0.113.11/24 dev public",
             f"address add {VIRTUAL}/32 dev public",
             f"address add {ROUTER}/24 dev private",
+            "address add 2001:db8:1::11/64 dev public nodad",
+            f"address add {VIRTUAL6}/128 dev public nodad",
+            f"address add {ROUTER6}/64 dev private nodad",
         ]
     return [
         f"address add {SERVERS[host]}/24 dev private",
@@ -92,12 +101,29 @@ def _addresses(host: str) -> list[str]:
         "route add 203.0.113.0/24 dev public table 100",
         f"rule add from {VIRTUAL} lookup 100",
         "link set tunl0 up",
+        f"address add {SERVERS6[host]}/64 dev private nodad",
+        f"address add {VIRTUAL6}/128 dev lo nodad",
+        "link set ip6tnl0 up",
+    ]
+
+
+def _routes6(host: str) -> list[str]:
+    if host not in SERVERS:
+        return []
+    return [
+        f"route add default via {ROUTER6}",
+        "route add 2001:db8:1::/64 dev public table 100",
+        f"rule add from {VIRTUAL6} lookup 100",
     ]
 
 
 _SETTINGS = {
     "client": {},
-    "router": {"net/ipv4/ip_forward": "1", "net/ipv4/conf/all/send_redirects": "0"},
+    "router": {
+        "net/ipv4/ip_forward": "1",
+        "net/ipv4/conf/all/send_redirects": "0",
+        "net/ipv6/conf/all/forwarding": "1",
+    },
     "rs1": {"net/ipv4/conf/all/arp_ignore": "1", "net/ipv4/conf/all/arp_announce": "2"},
     "rs2": {"net/ipv4/conf/all/arp_ignore": "1", "net/ipv4/conf/all/arp_announce": "2"},
 }
@@ -111,13 +137,14 @@ class Network:
 
     def up(self) -> None:
         """Make it; the real servers answer afterwards."""
-        _run("modprobe", "ipip")  # gives every namespace its tunl0
+        _run("modprobe", "-a", "ipip", "ip6_tunnel")  # gives every namespace tunl0 and ip6tnl0
         for name in ("switch", *HOSTS):
             _run("ip", "netns", "add", name)
         _run("ip", "-n", "switch", "-batch", "-", text=_wires())
         for host in HOSTS:
             lines = ["link set lo up", *(f"link set {name} up" for name in _LINKS[host])]
             _run("ip", "-n", host, "-batch", "-", text="\n".join([*lines, *_addresses(host)]))
+            _run("ip", "-6", "-n", host, "-batch", "-", text="\n".join(_routes6(host)))
             with inside(host):
                 for name in _LINKS[host]:
                     off = ("tso", "off", "gso", "off", "gro", "off")
@@ -137,17 +164,23 @@ class Network:
 
     def _serve(self, host: str) -> None:
         with inside(host):
-            server = ThreadingHTTPServer(("", PORT), _Answers, bind_and_activate=False)
+            server = _Server(("::", PORT), _Answers, bind_and_activate=False)
             server.daemon_threads = True
             server.socket.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO)
             server.server_name, server.server_port = host, PORT  # which it would look up itself
-            server.socket.bind(("", PORT))
+            server.socket.bind(("::", PORT))
             server.server_activate()
             datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             datagrams.bind(("", PORT))
         threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True).start()
         threading.Thread(target=_echo, args=(datagrams, host), daemon=True).start()
         self._servers.append(server)
+
+
+class _Server(ThreadingHTTPServer):
+    """For both families."""
+
+    address_family = socket.AF_INET6
 
 
 def _echo(datagrams: socket.socket, host: str) -> None:
@@ -184,13 +217,15 @@ class _Answers(BaseHTTPRequestHandler):
 class Client:
     """One connection to the virtual service, from the client; every packet has DF set."""
 
-    def __init__(self) -> None:
+    def __init__(self, virtual: str = VIRTUAL) -> None:
+        six = ":" in virtual  # where no packet may be cut on its way, with or without such a flag
         with inside("client"):
-            connected = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        connected.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO)
+            connected = socket.socket(socket.AF_INET6 if six else socket.AF_INET)
+        if not six:
+            connected.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO)
         connected.settimeout(PATIENCE)
-        connected.connect((VIRTUAL, PORT))
-        self._connection = http.client.HTTPConnection(VIRTUAL, PORT)
+        connected.connect((virtual, PORT))
+        self._connection = http.client.HTTPConnection(virtual, PORT)
         self._connection.sock = connected
 
     def get(self, path: str = "/") -> tuple[str, bytes]:
@@ -214,11 +249,11 @@ class Client:
         self._connection.close()
 
 
-def asked(times: int) -> list[str]:
+def asked(times: int, virtual: str = VIRTUAL) -> list[str]:
     """Who answers, each time on a new connection."""
     names = []
     for _time in range(times):
-        client = Client()
+        client = Client(virtual)
         names.append(client.get()[0])
         client.close()
     return names

@@ -24,10 +24,23 @@ from ansible_collections.piranha.lvs.plugins.modules import (
 
 from tests.unit.plugins.modules.running import run
 
-from .forwarding import LARGE, PORT, SERVERS, VIRTUAL, Client, Network, asked, datagram, inside
+from .forwarding import (
+    LARGE,
+    PORT,
+    SERVERS,
+    SERVERS6,
+    VIRTUAL,
+    VIRTUAL6,
+    Client,
+    Network,
+    asked,
+    datagram,
+    inside,
+)
 
 SERVICE = {"address": VIRTUAL, "port": PORT}
 FORWARD = ("nat", "direct", "tunnel")
+FAMILIES = {"ipv4": (VIRTUAL, SERVERS), "ipv6": (VIRTUAL6, SERVERS6)}
 
 
 @pytest.fixture(scope="module")
@@ -48,19 +61,20 @@ def on_router(module: Any, **options: object) -> Any:
     return result
 
 
-def set_table(forward: str, **said: object) -> None:
+def set_table(forward: str, family: str = "ipv4", **said: object) -> None:
     """The web service with both real servers and nothing else, by one task."""
-    servers = [{"address": address, "forward": forward} for address in SERVERS.values()]
-    service = {**SERVICE, "scheduler": "rr", "servers": servers, **said}
+    virtual, addresses = FAMILIES[family]
+    servers = [{"address": address, "forward": forward} for address in addresses.values()]
+    service = {"address": virtual, "port": PORT, "scheduler": "rr", "servers": servers, **said}
     on_router(ipvs_table, state="overridden", services=[], allow_empty=True)
     on_router(ipvs_table, state="overridden", services=[service])
 
 
-def path_mtu() -> int | None:
+def path_mtu(virtual: str) -> int | None:
     """What the client has learned of the path to the virtual address; None for nothing."""
     with inside("client"):
         done = subprocess.run(
-            ["ip", "route", "get", VIRTUAL], capture_output=True, text=True, check=True
+            ["ip", "route", "get", virtual], capture_output=True, text=True, check=True
         )
     words = done.stdout.split()
     return int(words[words.index("mtu") + 1]) if "mtu" in words else None
@@ -76,10 +90,11 @@ def counted() -> dict[str, int]:
         time.sleep(0.2)
 
 
+@pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("forward", FORWARD)
-def test_requests_reach_both_real_servers(network: Network, forward: str) -> None:
-    set_table(forward)
-    names = asked(6)
+def test_requests_reach_both_real_servers(network: Network, forward: str, family: str) -> None:
+    set_table(forward, family)
+    names = asked(6, FAMILIES[family][0])
     assert names[:2] in (["rs1", "rs2"], ["rs2", "rs1"])
     assert names == names[:2] * 3
     counters = counted()
@@ -87,19 +102,22 @@ def test_requests_reach_both_real_servers(network: Network, forward: str) -> Non
     assert (counters["packets_out"] > 0) == (forward == "nat")  # who sees the answers
 
 
+@pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("forward", FORWARD)
-def test_a_megabyte_goes_both_ways_with_df_set(network: Network, forward: str) -> None:
+def test_a_megabyte_goes_both_ways_with_df_set(network: Network, forward: str, family: str) -> None:
     """A small request never shows a hole that swallows full-sized packets."""
-    set_table(forward)
+    set_table(forward, family)
+    virtual = FAMILIES[family][0]
     body = bytes(range(256)) * (LARGE // 256)
-    client = Client()
+    client = Client(virtual)
     name, large = client.get("/large")
     assert len(large) == LARGE
     again, digest = client.post(body)
     client.close()
     assert (again, digest.decode()) == (name, hashlib.sha256(body).hexdigest())
-    # A packet in a tunnel is 20 bytes longer: the router has told, and the client has listened.
-    assert path_mtu() == (1480 if forward == "tunnel" else None)
+    # A packet in a tunnel is longer by a header: the router has told, the client has listened.
+    fits = {"ipv4": 1480, "ipv6": 1460}[family]
+    assert path_mtu(virtual) == (fits if forward == "tunnel" else None)
 
 
 def weight(name: str) -> int:
