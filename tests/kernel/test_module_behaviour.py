@@ -121,7 +121,7 @@ def test_both_daemons_and_a_device_that_is_not_there() -> None:
     for role in ("master", "backup"):
         assert run(ipvs_sync_daemon, role=role, interface="lo", syncid=4)["changed"]
     refused = run(ipvs_sync_daemon, role="master", interface="nosuch0")
-    assert "there is no interface nosuch0, or it is down" in refused["msg"]
+    assert "there is no interface nosuch0 in this network namespace" in refused["msg"]
     shown = readers.ipvsadm("-L", "--daemon").strip().splitlines()
     assert [line.split(" (")[0] for line in shown] == ["master sync daemon", "backup sync daemon"]
 

@@ -158,8 +158,8 @@ def test_a_daemon_whose_successor_does_not_start_runs_on(daemons: Kernel) -> Non
     with pytest.raises(IpvsError) as caught:
         daemons.replace_daemon(MASTER.replace(interface="nosuch0"))
     assert str(caught.value) == (
-        "start sync daemon master: there is no interface nosuch0, or it is down; name one that "
-        "'ip link' shows, and set it up."
+        "start sync daemon master: there is no interface nosuch0 in this network namespace; name "
+        "one that 'ip link' shows."
     )
     assert told() == before
 
@@ -176,6 +176,28 @@ def test_refusals_about_daemons(daemons: Kernel) -> None:
         with pytest.raises(IpvsError) as caught:
             act()
         assert str(caught.value) == sentence
+
+
+def test_no_daemon_on_an_interface_that_cannot_send(daemons: Kernel) -> None:
+    commands = (
+        ("link", "add", "down0", "type", "dummy"),
+        ("link", "add", "only4", "type", "dummy"),
+        ("link", "set", "only4", "up"),
+        ("-6", "address", "flush", "dev", "only4"),
+        ("address", "add", "198.51.100.251/32", "dev", "only4"),
+    )
+    for words in commands:
+        subprocess.run(["ip", *words], check=True)
+    try:
+        with pytest.raises(IpvsError, match="interface down0 is down, or has no address"):
+            daemons.start_daemon(MASTER.replace(interface="down0"))
+        with pytest.raises(IpvsError, match="interface only4 has no address of the multicast"):
+            daemons.start_daemon(MASTER.replace(interface="only4", group="ff02::81"))
+        daemons.start_daemon(MASTER.replace(interface="only4"))
+        daemons.stop_daemon("master")
+    finally:
+        for name in ("down0", "only4"):
+            subprocess.run(["ip", "link", "delete", name], check=True)
 
 
 def test_no_daemon_where_a_tunnel_joins_families(daemons: Kernel) -> None:

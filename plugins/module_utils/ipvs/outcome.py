@@ -259,12 +259,16 @@ def control_refusal(control: Control, number: int) -> IpvsError | None:
 
 _START = {
     errno.ENODEV: (
-        "there is no interface {name}, or it is down",
-        "name one that 'ip link' shows, and set it up",
+        "there is no interface {name} in this network namespace",
+        "name one that 'ip link' shows",
+    ),
+    errno.ENETUNREACH: (
+        "interface {name} is down, or has no address of the multicast group's family",
+        "set it up and give it one",
     ),
     errno.EADDRNOTAVAIL: (
-        "interface {name} has no address to send from",
-        "give it an address of the multicast group's family",
+        "interface {name} has no address of the multicast group's family to send from",
+        "give it one, or use a group of the other family",
     ),
     errno.EEXIST: ("one runs already", "stop it first"),
     errno.EINVAL: (

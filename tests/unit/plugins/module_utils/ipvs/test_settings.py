@@ -165,14 +165,20 @@ def test_a_daemon_that_names_no_length_is_content_with_any() -> None:
         (
             StartDaemon(MASTER),
             errno.ENODEV,
-            "start sync daemon master: there is no interface eth0, or it is down; name one that "
-            "'ip link' shows, and set it up.",
+            "start sync daemon master: there is no interface eth0 in this network namespace; name "
+            "one that 'ip link' shows.",
+        ),
+        (
+            StartDaemon(MASTER),
+            errno.ENETUNREACH,
+            "start sync daemon master: interface eth0 is down, or has no address of the multicast "
+            "group's family; set it up and give it one.",
         ),
         (
             StartDaemon(MASTER),
             errno.EADDRNOTAVAIL,
-            "start sync daemon master: interface eth0 has no address to send from; give it an "
-            "address of the multicast group's family.",
+            "start sync daemon master: interface eth0 has no address of the multicast group's "
+            "family to send from; give it one, or use a group of the other family.",
         ),
         (StartDaemon(MASTER), errno.EEXIST, "one runs already; stop it first."),
         (StartDaemon(MASTER), errno.EINVAL, "a tunnel joins IPv4 and IPv6 in the table"),
