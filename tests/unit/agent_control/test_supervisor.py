@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import contextlib
 import os
 import signal
 import socket
@@ -177,7 +178,11 @@ def test_a_killed_child_is_back_at_once_and_nobody_resigns(pulse: Pulse, name: s
 def children_of(pid: int) -> dict[int, str]:
     """Give the processes of a parent with their names."""
     listed = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
-    return {int(c): Path(f"/proc/{c}/comm").read_text(encoding="utf-8").strip() for c in listed}
+    found = {}
+    for child in listed:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it ends as we look
+            found[int(child)] = Path(f"/proc/{child}/comm").read_text(encoding="utf-8").strip()
+    return found
 
 
 def test_understudies_step_in_for_hearts_that_die_in_a_row(pulse: Pulse) -> None:
