@@ -135,5 +135,8 @@ def directives_of(kind: str) -> list[Directive]:
 
 def guess(word: str) -> str:
     """The directive, kind of block or code that was probably meant; empty if none is near."""
+    for row in d.DIRECTIVES:
+        if word in row.known_as:  # the name that another program has for it
+            return row.name
     known = [*(row.name for row in d.DIRECTIVES), *KINDS_OF_BLOCK]
     return nearest(word, known)

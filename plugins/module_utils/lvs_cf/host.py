@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from .config import Config, Section, Virtual
 from .findings import Finding, did_you_mean, finding
-from .values import NO_ADDRESS, is_address, is_ipv6
+from .values import NO_ADDRESS, ROLES, is_address, is_ipv6
 
 _COMMANDS = ("send_program",)
 _FAILOVER_COMMANDS = ("start_cmd", "stop_cmd")
@@ -57,6 +57,7 @@ class Host:
     devices: Mapping[str, Device]
     ipvs: bool | None = None
     schedulers: frozenset[str] | None = None
+    engines: frozenset[str] | None = None  # of persistence
     programs: Mapping[str, Program] = field(default_factory=dict)
     unresolved: frozenset[str] = frozenset()  # host names that no address was found for
     forwards: Mapping[int, bool | None] = field(default_factory=dict)  # by 4 and 6
@@ -93,14 +94,19 @@ def _forwards(config: Config, method: str) -> list[Virtual]:
 
 def _role(config: Config, host: Host) -> Iterator[Finding]:
     settings = config.globals
-    routers = [settings.text(key) for key in ("primary", "backup")]
-    known = [one for one in routers if one not in (None, NO_ADDRESS)]
-    held = {_alone(text) for device in host.devices.values() for text in device.addresses}
-    if not known or any(one in held or not is_address(one or "") for one in known):
+    routers = [settings.text(key) for key in ROLES]
+    known = [one for one in routers if one is not None and one != NO_ADDRESS]
+    if not known or _own_role(config, host) or not all(map(is_address, known)):
         return
-    message = f"no device of this host has {' or '.join(str(one) for one in known)}"
+    message = f"no device of this host has {' or '.join(known)}"
     remedy = "the agent would not start here; is this one of the two routers?"
     yield finding("E502", settings.place("primary", 0), message, remedy)
+
+
+def _own_role(config: Config, host: Host) -> str | None:
+    """Which of the two routers the machine is, by its addresses; None if it is neither."""
+    held = {_alone(text) for device in host.devices.values() for text in device.addresses}
+    return next((role for role in ROLES if config.globals.text(role) in held), None)
 
 
 def _alone(text: str) -> str:
@@ -118,6 +124,7 @@ def _floating(config: Config) -> Iterator[tuple[Section, str]]:
 
 def _devices(config: Config, host: Host) -> Iterator[Finding]:
     floating = list(_floating(config))
+    role = _own_role(config, host)
     virtual = {section.text(key) for section, key in floating}
     told: set[str] = set()  # a device with a fault is told of once
     for section, key in floating:
@@ -125,13 +132,17 @@ def _devices(config: Config, host: Host) -> Iterator[Finding]:
         if address is None:
             continue
         near = _connected(host, address.address, virtual)
-        if address.device is None:
+        devices = address.devices()
+        if len(devices) > 1 and role is None:
+            continue  # which of them is meant here, nobody can tell
+        device = address.on(role) if role else next(iter(devices), None)
+        if device is None:
             if is_address(address.address) and not near:
                 message = f"no device of this host is in the network of {address.address}"
                 remedy = f"write the device: `{key} = {address.address} DEVICE`"
                 yield finding("E501", section.place(key, 0), message, remedy)
             continue
-        name = address.device.partition(":")[0]
+        name = device.partition(":")[0]
         if name not in told:
             trouble = list(_device(host, name, section, key, 1))
             yield from trouble
@@ -141,8 +152,8 @@ def _devices(config: Config, host: Host) -> Iterator[Finding]:
             continue
         elsewhere = sorted(
             other
-            for other, device in host.devices.items()
-            if other != name and address.address in map(_alone, device.addresses)
+            for other, seen in host.devices.items()
+            if other != name and address.address in map(_alone, seen.addresses)
         )
         if elsewhere:
             message = f"{address.address} is already on {elsewhere[0]}, not on {name}"
@@ -259,6 +270,11 @@ def _kernel(config: Config, host: Host) -> Iterator[Finding]:
             message = f"the kernel of this host has no scheduler {name}"
             remedy = f"install its module ip_vs_{name}, or use another"
             yield finding("E505", block.settings.place("scheduler", 0), message, remedy)
+        engine = block.settings.text("persistence_engine")
+        if engine and host.engines is not None and engine not in host.engines:
+            message = f"the kernel of this host has no persistence engine {engine}"
+            remedy = f"install its module ip_vs_pe_{engine}"
+            yield finding("E505", block.settings.place("persistence_engine", 0), message, remedy)
 
 
 def _programs(config: Config) -> Iterator[tuple[Section, str, str, bool]]:

@@ -70,9 +70,10 @@ def test_schedulers_are_modules_built_in_or_loadable(tmp_path: Path) -> None:
 def test_a_kernel_without_modules_tells_by_its_symbols(tmp_path: Path) -> None:
     (tmp_path / "proc").mkdir()
     (tmp_path / "proc/kallsyms").write_text(
-        "0000 t ip_vs_rr_schedule\n0000 t ip_vs_wlc_schedule\n0000 T ip_vs_in\n0000 T other\n"
+        "0000 t ip_vs_rr_schedule\n0000 t ip_vs_sip_fill_param\n0000 T ip_vs_in\n0000 T other\n"
     )
-    assert kernel_modules(tmp_path, "1.0") == {"ip_vs", "ip_vs_rr", "ip_vs_wlc"}
+    assert kernel_modules(tmp_path, "1.0") == {"ip_vs", "ip_vs_rr", "ip_vs_pe_sip"}
+    assert gather(NOTHING, tmp_path).engines == {"sip"}
 
 
 def test_the_switches_of_forwarding_are_read(tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ from piranha.pulse.keys import KeyFileError, read_keys
 
 _MULTICAST = 0x1000  # linux/if.h IFF_MULTICAST
 _SWITCHES = {4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding"}
-_MODULE = "ip_vs_"
+_MODULE, _ENGINE = "ip_vs_", "ip_vs_pe_"
+_ENGINE_SYMBOLS = {"ip_vs_sip_fill_param": "ip_vs_pe_sip"}
 
 
 def gather(asked: Questions, root: Path = Path("/")) -> Host:
@@ -31,18 +32,19 @@ def gather(asked: Questions, root: Path = Path("/")) -> Host:
     modules = kernel_modules(root, os.uname().release)
     ipvs: bool | None = None
     schedulers: frozenset[str] | None = None
+    engines: frozenset[str] | None = None
     if (root / "proc/net/ip_vs").exists():
         ipvs = True
     elif modules is not None:
         ipvs = "ip_vs" in modules
     if modules is not None:
-        schedulers = frozenset(
-            name.removeprefix(_MODULE) for name in modules if name.startswith(_MODULE)
-        )
+        schedulers = _named(modules, _MODULE)
+        engines = _named(modules, _ENGINE)
     return Host(
         devices=_devices(root),
         ipvs=ipvs,
         schedulers=schedulers,
+        engines=engines,
         programs={word: _program(word) for word in asked.programs},
         unresolved=frozenset(name for name in asked.names if not _resolves(name)),
         forwards={
@@ -71,7 +73,13 @@ def kernel_modules(root: Path, release: str) -> frozenset[str] | None:
             name = line.split()[2]
             if name.startswith(_MODULE) and name.endswith("_schedule"):
                 found.add(name.removesuffix("_schedule"))
+            elif name in _ENGINE_SYMBOLS:
+                found.add(_ENGINE_SYMBOLS[name])
     return frozenset(name for name in found if name.startswith("ip_vs")) if told else None
+
+
+def _named(modules: frozenset[str], prefix: str) -> frozenset[str]:
+    return frozenset(name.removeprefix(prefix) for name in modules if name.startswith(prefix))
 
 
 def _devices(root: Path) -> dict[str, Device]:

@@ -55,6 +55,7 @@ def test_every_code_is_explained_and_says_whether_it_can_be_silenced() -> None:
 def test_the_directives_of_a_block_and_what_was_meant() -> None:
     assert directives_of("failover") == directives_of("virtual")
     assert directives_of("server")[0].name == "address"
+    assert (guess("uthreshold"), guess("tun-port")) == ("upper_threshold", "tunnel_port")
     assert (guess("shceduler"), guess("virtul"), guess("xyzzy")) == ("scheduler", "virtual", "")
 
 

@@ -79,6 +79,21 @@ def test_the_device_may_follow_from_the_connected_network() -> None:
     assert found(edited("192.0.2.80 eth0:1", "192.0.2.80")) == []
 
 
+def test_a_device_named_for_each_router_is_judged_on_its_own() -> None:
+    text = edited("eth0:1", "primary=eth0:1,backup=ens3:1")
+    assert found(text) == []
+    backup = replace(
+        FITTING,
+        devices={
+            "eth0": Device(addresses=("192.0.2.2/24",)),
+            "eth1": Device(addresses=("198.51.100.3/24",)),
+        },
+    )
+    assert [one[:2] for one in found(text, backup)] == [("E501", 10)]
+    other = replace(FITTING, devices={"eth1": Device(addresses=("198.51.100.9/24",))})
+    assert codes(text, other) == ["E502"]
+
+
 def test_a_device_that_is_down_or_without_carrier_is_told_once() -> None:
     second = QUIET[QUIET.index("virtual") :].replace("web", "two").replace(".80", ".81")
     down = with_device("eth0", Device(up=False, addresses=("192.0.2.1/24",)))
@@ -103,6 +118,16 @@ def test_a_kernel_without_ipvs_or_that_tells_nothing() -> None:
     assert codes(QUIET, replace(FITTING, ipvs=False)) == ["E505"]
     assert codes(QUIET, replace(FITTING, ipvs=None)) == ["A501"]
     assert codes(QUIET, replace(FITTING, schedulers=None)) == ["A501"]
+
+
+def test_the_kernel_needs_the_persistence_engine() -> None:
+    text = edited(
+        "    port",
+        "    protocol = udp\n    persistent = 60\n    persistence_engine = sip\n    port",
+    )
+    assert codes(text) == []
+    assert codes(text, replace(FITTING, engines=frozenset(["sip"]))) == []
+    assert codes(text, replace(FITTING, engines=frozenset())) == ["E505"]
 
 
 def test_nat_needs_forwarding_of_its_family_only() -> None:
