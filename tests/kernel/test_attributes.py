@@ -7,6 +7,7 @@ The expected text is what `ipvsadm -Sn` prints, written down by hand.
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterable
 from typing import Any
 
@@ -21,6 +22,7 @@ from ansible_collections.piranha.lvs.plugins.module_utils.ipvs.model import (
     Table,
 )
 from ansible_collections.piranha.lvs.plugins.module_utils.ipvs.plan import plan
+from ansible_collections.piranha.lvs.plugins.module_utils.ipvs.scope import normalise
 
 from . import readers
 
@@ -302,3 +304,22 @@ def test_what_ipvsadm_prints_is_what_the_library_reads(kernel: Kernel) -> None:
     desired = Table((each, servers.get(key, {}).values()) for key, each in services.items())
     bring_about(kernel, desired)
     assert text.parse("\n".join(readers.saved())) == kernel.read()
+
+
+def test_what_the_library_writes_is_what_ipvsadm_restores(kernel: Kernel) -> None:
+    """All of the above at once, thresholds too, as lines for `ipvsadm -R`.
+
+    A port that the forwarding method ignores becomes the service's by ipvsadm as by us.
+    """
+    services = {key: Service(key, **attributes) for key, attributes, _line in spread(SERVICES)}
+    servers: dict[ServiceKey, dict[ServerKey, Server]] = {}
+    for number, (service, key, attributes, _line) in enumerate(SERVERS):
+        services.setdefault(service, Service(service))
+        limited = {**attributes, "upper": number, "lower": number // 2}
+        servers.setdefault(service, {})[key] = Server(key, **limited)
+    desired = Table((each, servers.get(key, {}).values()) for key, each in services.items())
+    lines = "".join(f"{line}\n" for line in text.table_lines(desired))
+    subprocess.run(["ipvsadm", "-R"], input=lines, text=True, check=True, timeout=60)
+    normal = normalise(desired)
+    assert normal.warnings
+    assert kernel.read() == normal.table
