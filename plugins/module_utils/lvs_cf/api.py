@@ -9,6 +9,9 @@ Reads and writes no file; callers bring the bytes.
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from .check import check
@@ -61,9 +64,10 @@ def load(text: str, name: str = "lvs.cf", dialect: str = EXTENDED) -> Loaded:
     """
     if dialect not in (CLASSIC, EXTENDED):
         raise ValueError(f"{dialect!r} is no dialect of lvs.cf; there are classic and extended")
-    document = parse(text)
-    config, findings = read(document)
-    everything = document.findings + findings + check(config)
+    with _collector_at_rest():
+        document = parse(text)
+        config, findings = read(document)
+        everything = document.findings + findings + check(config)
     if "\r" in text:
         everything += line_ends(document, dialect)
     if dialect == CLASSIC:
@@ -72,6 +76,23 @@ def load(text: str, name: str = "lvs.cf", dialect: str = EXTENDED) -> Loaded:
     if MARKER in text:
         everything = heed(document, everything, lambda code: not of_host(code))
     return Loaded(document, config, in_order(everything), name)
+
+
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """Keep Python's cyclic collector from running meanwhile.
+
+    Everything that is made is kept, so it would find nothing; and as it looks at all that is there
+    again and again, a large file would cost more than its share: 4,000 virtual servers with 16
+    servers each took twice as long, 1,000 a third longer.
+    """
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
 
 
 def decode(data: bytes) -> str:

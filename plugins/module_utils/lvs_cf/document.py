@@ -18,7 +18,7 @@ from typing import Union
 
 from .directives import FAILOVER, GLOBAL, SERVER, TABLES, VIRTUAL
 from .findings import Finding, Place, did_you_mean, finding, nearest
-from .lexer import BLANKS, CLOSING_BRACE, PLAIN, STATEMENT, Token, Values, cut, quoted
+from .lexer import BLANKS, CLOSING_BRACE, STATEMENT, Token, Values, cut, quoted
 
 BLANK, ASSIGNMENT, OPEN, CLOSE, BAD = range(5)
 KINDS = (VIRTUAL, FAILOVER, SERVER)
@@ -27,8 +27,14 @@ UNKNOWN = "unknown"  # kind of a block whose keyword is not one of ours
 _BYTE_ORDER_MARK = "\ufeff"
 _LINE_ENDS = re.compile(r"(\r\n|\r|\n)")
 _FIRST_WORD = re.compile(r"[ \t]*([^ \t={}#]+)")
-# The most frequent form of a block header, read in one step. A name may begin with a #.
-_PLAIN_HEADER = re.compile(r"[ \t]*(virtual|failover|server)[ \t]+([^ \t={}\"']+)[ \t]+\{[ \t]*$")
+# The most frequent forms of a line, told apart in one step by the last group that matched: one
+# plain value and nothing behind it, a block header (a name may begin with a #), a brace, nothing.
+_FREQUENT = re.compile(
+    r"""[ \t]*(?:([a-z][a-z0-9_]*)[ \t]*=[ \t]*([^ \t"'#\[]+)
+    |(virtual|failover|server)[ \t]+([^ \t={}"']+)[ \t]+\{
+    |(\}))?[ \t]*$""".replace("\n    ", "")
+)
+_VALUE, _HEADER, _BRACE = 2, 4, 5
 _BARE_NAME = re.compile(r"[^ \t={}\"'#\r\n\0]+")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 INDENT = "    "
@@ -247,18 +253,22 @@ class _Parser:
         self.wants_brace = False  # the header just read had no brace
 
     def run(self) -> Document:
-        number = 0
-        block = self.document.root
-        plain = PLAIN.match
-        for raw, end in _split(self.text):
-            number += 1
-            match = plain(raw)
-            if match:  # most lines of a large file
-                line = Line(raw, end, number, ASSIGNMENT, match.group(1), (match.group(2),))
-                block.items.append(line)
-                continue
-            self._line(raw, end, number)
-            block = self.stack[-1]
+        frequent = _FREQUENT.match
+        stack = self.stack
+        for number, (raw, end) in enumerate(_split(self.text), 1):
+            match = frequent(raw)
+            form = match.lastindex if match else 0
+            if match and form == _VALUE:  # most lines of a large file
+                key, value = match.group(1, 2)
+                stack[-1].items.append(Line(raw, end, number, ASSIGNMENT, key, (value,)))
+            elif match and form == _HEADER:
+                self.wants_brace = False
+                self._enter(Line(raw, end, number, OPEN, "", ()), *match.group(3, 4))
+            elif form == _BRACE and len(stack) > 1:
+                self.wants_brace = False
+                stack.pop().close = Line(raw, end, number, CLOSE, "", ())
+            else:
+                self._line(raw, end, number)
         if len(self.stack) > 1:
             self._not_closed_at_end()
         if _CONTROL.search(self.text):
@@ -278,8 +288,6 @@ class _Parser:
                 return
         if bare[0] == "}":
             self._close(line)
-        elif _PLAIN_HEADER.match(raw):
-            self._plain_header(line)
         elif STATEMENT.match(raw):
             self._assignment(line)
         else:
@@ -365,11 +373,6 @@ class _Parser:
             self._note("E104", place, "unexpected text behind `{`", "begin a new line there")
             if rest[-1].text.endswith("}"):
                 self.stack.pop()
-
-    def _plain_header(self, line: Line) -> None:
-        match = _PLAIN_HEADER.match(line.raw)
-        if match:
-            self._enter(line, match.group(1), match.group(2))
 
     def _enter(self, line: Line, kind: str, name: str) -> None:
         self._close_forgotten(line, kind)

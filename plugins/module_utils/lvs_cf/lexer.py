@@ -22,8 +22,6 @@ _CLOSING_ANY = {quote: re.compile(rf"{quote}(?=[ \t]|$)") for quote in "\"'"}
 
 # key = value: the key, and where its values begin.
 STATEMENT = re.compile(r"[ \t]*([^ \t=#{}\"']+)[ \t]*=")
-# The most frequent form, read in one step: one plain value and nothing behind it.
-PLAIN = re.compile(r"[ \t]*([a-z][a-z0-9_]*)[ \t]*=[ \t]*([^ \t\"'#\[]+)[ \t]*$")
 CLOSING_BRACE = re.compile(r"[ \t]*\}")
 
 

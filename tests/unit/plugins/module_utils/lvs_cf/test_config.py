@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 
 import pytest
@@ -320,3 +321,14 @@ def test_the_digest_is_of_the_meaning() -> None:
     device = changed("eth0:1", "enp1s0:1").config
     assert digest(device) != digest(config)
     assert digest(device, devices=False) == digest(config, devices=False)
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_loading_leaves_the_collector_as_it_was(running: bool) -> None:
+    before = gc.isenabled()
+    try:
+        (gc.enable if running else gc.disable)()
+        load(CLUSTER)
+        assert gc.isenabled() is running
+    finally:
+        (gc.enable if before else gc.disable)()
