@@ -6,13 +6,15 @@
 
 Whole processes are measured, from fork to exit, as users start them: wall-clock time, processor
 time and peak memory. The best of some runs counts, since everything else on a machine only adds.
-Judged: the limits for 1,000 virtual servers, and whether the processor time grows in proportion.
+Judged: the limits for 1,000 virtual servers, and whether the cost grows in proportion; both by
+processor time, which is the wall-clock time of an idle machine and no more on a busy one.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import resource
 import sys
 import tempfile
 import time
@@ -35,12 +37,8 @@ class Cost(NamedTuple):
     memory: float  # MB at its peak
 
 
-def lvs_cf(virtuals: int, servers: int) -> str:
+def lvs_cf(virtuals: int, servers: int) -> Iterator[str]:
     """A file without a finding: that many virtual servers with that many real servers each."""
-    return "\n".join(_lvs_cf_lines(virtuals, servers))
-
-
-def _lvs_cf_lines(virtuals: int, servers: int) -> Iterator[str]:
     yield "primary = 192.0.2.1\nbackup = 192.0.2.2\nbackup_active = 1\nkeepalive = 1\ndeadtime = 4"
     yield "network = direct\n"
     for number in range(virtuals):
@@ -56,12 +54,8 @@ def _lvs_cf_lines(virtuals: int, servers: int) -> Iterator[str]:
         yield "}\n"
 
 
-def keepalived_conf(virtuals: int, servers: int) -> str:
+def keepalived_conf(virtuals: int, servers: int) -> Iterator[str]:
     """The same cluster in keepalived's language."""
-    return "\n".join(_keepalived_lines(virtuals, servers))
-
-
-def _keepalived_lines(virtuals: int, servers: int) -> Iterator[str]:
     yield "global_defs {\n    router_id bench\n}"
     for number in range(virtuals):
         high, low = divmod(number, 250)
@@ -72,6 +66,19 @@ def _keepalived_lines(virtuals: int, servers: int) -> Iterator[str]:
             yield f"        weight {one + 1}\n        TCP_CHECK {{\n            connect_timeout 6"
             yield "        }\n    }"
         yield "}"
+
+
+def write(path: Path, parts: Iterator[str]) -> int:
+    """Write a file piece by piece; the number of its lines.
+
+    This process must stay small: the kernel counts its memory as the peak of what it starts.
+    """
+    lines = 0
+    with path.open("w", encoding="utf-8") as file:
+        for part in parts:
+            file.write(f"{part}\n")
+            lines += part.count("\n") + 1
+    return lines
 
 
 def measured(argv: list[str], env: dict[str, str], good: tuple[int, ...] = (0,)) -> Cost:
@@ -105,15 +112,16 @@ def main(arguments: list[str]) -> int:
     ours = {**env, "PYTHONPATH": str(ROOT / "files/piranha-agent/src")}
     check = [SYSTEM_PYTHON, "-m", "piranha", "config", "check"]
     print(f"{asked.servers} real servers in each virtual server, best of {asked.runs} runs")
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MB
+    print(f"peak memory is seen from {own:.0f} MB on, which is what measuring itself takes")
     print("                      piranha config check           keepalived --config-test")
     print("  virtual    lines   wall s   cpu s   us/line    MB   wall s   cpu s    MB   ratio")
     costs: dict[int, Cost] = {}
     with tempfile.TemporaryDirectory(prefix="piranha-bench-") as folder:
         for size in sizes:
             mine, theirs = Path(folder) / "lvs.cf", Path(folder) / "keepalived.conf"
-            mine.write_text(lvs_cf(size, asked.servers), encoding="utf-8")
-            theirs.write_text(keepalived_conf(size, asked.servers), encoding="utf-8")
-            lines = mine.read_text(encoding="utf-8").count("\n")
+            lines = write(mine, lvs_cf(size, asked.servers))
+            write(theirs, keepalived_conf(size, asked.servers))
             cost = costs[size] = best([*check, str(mine)], ours, asked.runs)
             peer = best(["keepalived", "--config-test", "-f", str(theirs)], env, asked.runs)
             print(
@@ -132,11 +140,11 @@ def judge(costs: dict[int, Cost]) -> bool:
     for size, (seconds, memory) in LIMITS.items():
         if size in costs:
             cost = costs[size]
-            kept = cost.wall < seconds and cost.memory < memory
+            kept = cost.processor < seconds and cost.memory < memory
             good = good and kept
             print(
                 f"limit for {size:,} virtual servers, {seconds} s and {memory:.0f} MB:"
-                f" {'kept' if kept else 'BROKEN'} ({cost.wall:.2f} s, {cost.memory:.0f} MB)"
+                f" {'kept' if kept else 'BROKEN'} ({cost.processor:.2f} s, {cost.memory:.0f} MB)"
             )
     sizes = sorted(costs)[-2:]
     if len(sizes) == 2:
