@@ -54,8 +54,17 @@ STATUS: dict[str, Any] = {
                         "port": 80,
                         "state": "up",
                         "weight": 2,
+                        "configured_weight": 5,
                         "reason": "connected",
                         "since": NOW - 90,
+                        "last_check": {"at": NOW - 1, "seconds": 0.0021, "answer": "connected"},
+                        "load": {
+                            "counted_at": NOW - 1,
+                            "active": 12,
+                            "connection_rate": 7,
+                            "byte_rate_in": 1234,
+                            "byte_rate_out": 35_600_000,
+                        },
                     },
                     {
                         "name": "b",
@@ -65,10 +74,16 @@ STATUS: dict[str, Any] = {
                         "weight": None,
                         "reason": "connection refused",
                         "since": NOW - 3,
+                        "load": {"counted_at": NOW - 60, "active": 0},
                     },
                 ],
             }
-        ]
+        ],
+        "config": {"ok": True, "digest": "0123456789abcdef" * 4},
+        "table": {"ok": True, "drifts": 2},
+        "checks": 2,
+        "overrides": 1,
+        "overrides_unused": ["192.0.2.9 in every virtual service"],
     },
     "ages": {"heart": 0.2, "lvsd": 0.4},
     "pulse": {
@@ -88,8 +103,13 @@ def test_status_answers_what_an_operator_asks() -> None:
         "192.0.2.10/24 eth0",
         "0.1.0, up 2 h, restarted: lvsd 2",
         "web (tcp [2001:db8::10]:80)  wlc nat  1 of 2 in service",
-        "a       192.0.2.21:80  UP     2       connected (since 90.0 s)",
-        "b       192.0.2.22:80  DOWN   -       connection refused (since 3.0 s)",
+        "digest 0123456789ab, 2 checks, table repaired 2 times, orders of operators: 1, "
+        "an order waits for 192.0.2.9 in every virtual service, which is not in force",
+        "server  address        state  weight  active          new/s  in/s   out/s  checked",
+        "a       192.0.2.21:80  UP     2 of 5  12              7      1.23k  35.6M  2.1 ms",
+        "b       192.0.2.22:80  DOWN   -       0 (60.0 s ago)  -      -      -      never",
+        "connected (since 90.0 s)",
+        "connection refused (since 3.0 s)",
     ):
         assert wanted in text
     assert "\033" not in text

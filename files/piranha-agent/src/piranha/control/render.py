@@ -33,6 +33,12 @@ COLOURS = {
 STALE = 30.0
 """Seconds after which a snapshot is called old."""
 
+COUNTED_LATELY = 10.0
+"""Seconds after which numbers of connections say how old they are."""
+
+DIGITS = 12
+"""Of a digest: enough to tell two configurations apart."""
+
 Paint = bool
 
 
@@ -109,6 +115,7 @@ def _router(found: dict[str, Any], colour: Paint, now: float) -> list[str]:
             + (f", restarted: {restarts}" if restarts else ""),
         ),
     ]
+    rows.append(("config", _configuration(found)))
     width = max(len(name) for name, _unused in rows)
     return [f"{_paint(name.ljust(width), 'title', colour)}  {text}" for name, text in rows]
 
@@ -133,14 +140,91 @@ def _services(found: dict[str, Any], colour: Paint, now: float) -> list[str]:
                 str(server.get("name", "?")),
                 f"{server.get('address', '?')}:{server.get('port', '?')}",
                 str(server.get("state", "?")).upper(),
-                "-" if server.get("weight") is None else str(server["weight"]),
+                _weight(server),
+                *_traffic(server.get("load"), now),
+                _checked(server.get("last_check"), now),
                 f"{server.get('reason') or ''}{_ago(server.get('since'), now)}",
             )
             for server in service.get("servers") or ()
         ]
-        lines += _table(("server", "address", "state", "weight", "why"), rows, colour)
+        lines += _table(HEADS, rows, colour)
         lines.append("")
     return lines or ["no virtual services", ""]
+
+
+def _configuration(found: dict[str, Any]) -> str:
+    """Say which configuration is in force: its digest tells whether two routers have the same."""
+    lvsd = found.get("lvsd") or {}
+    digest = str((lvsd.get("config") or {}).get("digest") or "")
+    parts = [f"digest {digest[:DIGITS]}" if digest else "none in force"]
+    checks, drifts = lvsd.get("checks"), (lvsd.get("table") or {}).get("drifts")
+    if checks is not None:
+        parts.append(f"{checks} checks")
+    if drifts:
+        parts.append(f"table repaired {drifts} times")
+    if lvsd.get("overrides"):
+        parts.append(f"orders of operators: {lvsd['overrides']}")
+    for rule in lvsd.get("overrides_unused") or ():
+        parts.append(f"an order waits for {rule}, which is not in force")
+    return ", ".join(parts)
+
+
+HEADS = (
+    "server",
+    "address",
+    "state",
+    "weight",
+    "active",
+    "new/s",
+    "in/s",
+    "out/s",
+    "checked",
+    "why",
+)
+THOUSAND = 1000
+UNITS = ("", "k", "M", "G", "T")
+
+
+def _weight(server: dict[str, Any]) -> str:
+    """Say the weight in the table, and the configured one where that is another."""
+    now, configured = server.get("weight"), server.get("configured_weight")
+    shown = "-" if now is None else str(now)
+    return shown if now is None or configured in (None, now) else f"{shown} of {configured}"
+
+
+def _traffic(load: object, now: float) -> tuple[str, str, str, str]:
+    """Say open connections, new ones a second, bytes a second in and out; old numbers say so."""
+    if not isinstance(load, dict):
+        return ("-", "-", "-", "-")
+    counted = load.get("counted_at")
+    active = f"{load.get('active', '?')}{_old(counted, now)}"
+    new = _short(load.get("connection_rate"))
+    return active, new, _short(load.get("byte_rate_in")), _short(load.get("byte_rate_out"))
+
+
+def _old(counted: object, now: float) -> str:
+    late = isinstance(counted, int | float) and now - counted > COUNTED_LATELY
+    return f" ({_span(now - counted)} ago)" if late and isinstance(counted, int | float) else ""
+
+
+def _short(number: object) -> str:
+    """Say a number as people do: 999, 1.2k, 35M."""
+    if not isinstance(number, int | float):
+        return "-"
+    unit = 0
+    while number >= THOUSAND and unit < len(UNITS) - 1:
+        number, unit = number / THOUSAND, unit + 1
+    return f"{number:.3g}{UNITS[unit]}" if unit else f"{number:.0f}"
+
+
+def _checked(check: object, now: float) -> str:
+    """Say how long the last check took and how long ago it was."""
+    if not isinstance(check, dict):
+        return "never"
+    seconds, at = check.get("seconds"), check.get("at")
+    took = f"{seconds * 1000:.1f} ms" if isinstance(seconds, int | float) else "?"
+    ago = f" {_span(max(0.0, now - at))} ago" if isinstance(at, int | float) else ""
+    return f"{took}{ago}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], colour: Paint) -> list[str]:

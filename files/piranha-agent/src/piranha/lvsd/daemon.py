@@ -301,6 +301,8 @@ class Daemon:
             step = self._reconciler.part(part, dirty)
         else:
             return
+        if self._glance is not None:
+            self._glance.doubt(operation.service for operation in step.done)
         if step.drift:
             self._drifts += 1
             self._reporter.event(words.drift_event(step.drift))

@@ -58,6 +58,14 @@ class Glance:
         """Nothing is read yet."""
         self._path = path
         self._seen: Prints | None = None
+        self._doubted: set[ServiceKey] = set()
+
+    def doubt(self, keys: Iterable[ServiceKey]) -> None:
+        """Take `keys` for changed at the next look: lvsd itself wrote them after the last one.
+
+        Else what somebody undid before that look would look as it did before lvsd wrote it.
+        """
+        self._doubted.update(keys)
 
     def changed(self, keys: Iterable[ServiceKey]) -> set[ServiceKey] | None:
         """Give which of `keys` differ from what was seen last; None where that is unknown.
@@ -70,8 +78,11 @@ class Glance:
         except OSError:
             self._seen = None
             return None
+        doubted, self._doubted = self._doubted, set()
         if before is None:
             return None
+        known = set(keys)
         if now == before:
-            return set()
-        return {key for key in keys if now.get(name := head(key)) != before.get(name)}
+            return doubted & known
+        differ = {key for key in known if now.get(name := head(key)) != before.get(name)}
+        return differ | (doubted & known)
