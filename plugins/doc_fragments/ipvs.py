@@ -20,7 +20,8 @@ options:
     description:
       - Change a virtual service although C(lvsd), the daemon of this collection's agent, owns it.
       - Without it the module refuses such a change, under check mode too. C(lvsd) puts back what differs from C(lvs.cf) and
-        from the health of the real servers, so that such a change would not last.
+        from the health of the real servers, so that such a change would not last. M(piranha.lvs.piranha_server) gives
+        it an order for a real server, M(piranha.lvs.lvs_cf) changes C(lvs.cf).
     type: bool
     default: false
 requirements:

@@ -48,7 +48,8 @@ options:
     description:
       - What V(drained) makes of clients that persistence keeps with this real server.
       - V(honour) lets them come back to it, and waits until the kernel has forgotten the last of them. Each new connection
-        of such a client begins its time anew, so that this may last.
+        of such a client begins its time anew. The kernel keeps a client in mind for as long as it remembers one of its
+        connections, closed ones for two minutes with C(tcp), and looks once a minute then. So this may last.
       - V(expire) lets them go elsewhere with their next connection, and waits for open connections only. The kernel does
         so where C(net.ipv4.vs.expire_quiescent_template) is V(1); where it is not the module fails before it changes anything.
       - It does not matter where the service has no persistence.
@@ -84,6 +85,7 @@ seealso:
   - module: piranha.lvs.ipvs_service
   - module: piranha.lvs.ipvs_table
   - module: piranha.lvs.ipvs_timeouts
+  - module: piranha.lvs.piranha_server
 """
 
 EXAMPLES = r"""
