@@ -263,9 +263,14 @@ class Lvsd:
         states: list[dict[str, Any]] = [m["state"] for m in self.messages if "state" in m]
         return states[-1]
 
-    def ask(self, do: str, limit: float = 10.0) -> dict[str, Any]:
+    def servers(self) -> dict[str, dict[str, Any]]:
+        """What the status says of each real server of the first service, by name."""
+        text = self.ask("services", start=0)["result"]["text"]
+        return {server["name"]: server for server in json.loads(f"[{text}]")[0]["servers"]}
+
+    def ask(self, do: str, limit: float = 10.0, **arguments: object) -> dict[str, Any]:
         self._asked += 1
-        self._process.link.send({"ask": self._asked, "do": do})
+        self._process.link.send({"ask": self._asked, "do": do, "with": arguments})
         deadline = time.monotonic() + limit
         while time.monotonic() < deadline:
             self.listen()
@@ -288,6 +293,41 @@ class Lvsd:
             time.sleep(0.02)
         self.kill()
         return None
+
+
+HOLD = """\
+import socket, sys
+sock = socket.create_connection((sys.argv[1], 80), 10)
+sock.sendall(b"GET / HTTP/1.0\\r\\n")
+print("open", flush=True)
+sys.stdin.readline()
+sock.sendall(b"\\r\\n")
+print(sock.makefile().read().split()[-1], flush=True)
+"""
+
+
+class Held:
+    """A connection to the virtual address that is in the middle of its request."""
+
+    def __init__(self) -> None:
+        words = ["ip", "netns", "exec", CLIENT, sys.executable, "-c", HOLD, VIP]
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True)
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == "open\n"
+
+    @staticmethod
+    def server() -> str:
+        """Name of the real server that has it, as ipvsadm tells."""
+        lines = sh("ipvsadm", "-Lcn").splitlines()
+        (found,) = [line.split() for line in lines if "ESTABLISHED" in line]
+        address = found[-1].partition(":")[0]
+        return next(name for name, known in SERVERS.items() if known == address)
+
+    def finish(self) -> str:
+        """Send the rest; gives the name that the server answers with."""
+        answer, _unused = self._process.communicate("\n", 20)
+        return answer.strip()
 
 
 @contextmanager
