@@ -8,7 +8,6 @@ Nothing is imported before a subcommand runs, so that the others start quickly.
 from __future__ import annotations
 
 import argparse
-import gc
 from importlib import import_module
 
 _CHECKED = "exit status: 0 fine or warnings only, 1 errors, 2 a file cannot be read"
@@ -103,15 +102,7 @@ def _command(
     command = commands.add_parser(name, help=summary, description=_sentence(summary), epilog=status)
 
     def run(arguments: argparse.Namespace) -> int:
-        # A command lives shortly and leaves no rings behind; looking for them in a large file's
-        # lines took a fifth of the time.
-        collects = gc.isenabled()
-        gc.disable()
-        try:
-            return int(import_module(f"piranha.config.{room}").run(arguments))
-        finally:
-            if collects:
-                gc.enable()
+        return int(import_module(f"piranha.config.{room}").run(arguments))
 
     command.set_defaults(run=run)
     return command
