@@ -25,7 +25,7 @@ def test_cadence_and_change() -> None:
     seen: list[tuple[Watch, Result]] = []
 
     async def main(port: int) -> None:
-        engine = Engine(lambda made, result: seen.append((made, result)))
+        engine = Engine(lambda made, result: bool(seen.append((made, result))))
         engine.watch([watch(port), watch(port), watch(port, 0.2)])
         await asyncio.sleep(0.65)
         before = len(seen)
@@ -86,10 +86,9 @@ def test_a_real_stall() -> None:
 
     async def main(port: int) -> None:
         check: Check = SocketCheck("tcp", "127.0.0.1", port, 0.1)
-        engine = Engine(lambda _unused, result: seen.append(result))
+        engine = Engine(lambda _unused, result: bool(seen.append(result)))
         engine.watch([Watch(check, 0.1)])
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.01)  # the first check is spread over a millisecond
         time.sleep(1.6)
         await asyncio.sleep(0.05)
         await engine.stop()
@@ -101,3 +100,40 @@ def test_a_real_stall() -> None:
         asyncio.run(main(sock.getsockname()[1]))
     assert seen
     assert seen[0].outcome.finding is not Finding.BAD
+
+
+def test_a_state_that_is_about_to_change_is_checked_faster() -> None:
+    seen: list[float] = []
+
+    def told(_watch: Watch, result: Result) -> bool:
+        seen.append(result.at)
+        return len(seen) < 5
+
+    async def main() -> None:
+        engine = Engine(told)
+        engine.watch([Watch(NoCheck("no"), 5.0, 0.05)])
+        await asyncio.sleep(0.5)
+        await engine.stop()
+
+    asyncio.run(main())
+    # Four quick ones behind the first; the fifth is told that all is settled, and 5 s begin.
+    assert len(seen) == 5
+    assert seen[-1] - seen[0] < 0.4
+
+
+def test_a_check_that_is_stopped_by_whoever_hears_of_it_is_not_repeated() -> None:
+    seen: list[Result] = []
+
+    async def main() -> None:
+        def told(_watch: Watch, result: Result) -> bool:
+            seen.append(result)
+            engine.watch([])
+            return False
+
+        engine = Engine(told)
+        engine.watch([Watch(NoCheck("no"), 0.02)])
+        await asyncio.sleep(0.3)
+        await engine.stop()
+
+    asyncio.run(main())
+    assert len(seen) == 1

@@ -169,13 +169,14 @@ class Daemon:
 
     # -- health ---------------------------------------------------------------------------------
 
-    def _on_result(self, watch: Watch, result: Result) -> None:
+    def _on_result(self, watch: Watch, result: Result) -> bool:
         changes = self._health.record(watch, result)
         if changes:
             self._changes += changes
             self._dirty.update(change.virtual.key for change in changes)
             if "reconcile" not in self._timers:
                 self._at("reconcile", GATHER, self._reconcile_soon)
+        return watch.fast is not None and self._health.changing(watch)
 
     # -- operators ------------------------------------------------------------------------------
 

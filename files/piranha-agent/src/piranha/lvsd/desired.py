@@ -11,6 +11,9 @@ Pure, and the only place that decides whether a real server gets connections:
 What an operator says goes before that: a drained server has weight 0 for as long as it would be
 in the table, a disabled one is not in it, another weight replaces the configured one.
 
+A server that asks for a share of its weight itself (check = agent) gets that, unless an operator
+said otherwise.
+
 The sorry server is in the table, with weight 1, while no other can take a new connection.
 """
 
@@ -31,13 +34,21 @@ the server out (see overrides.py)."""
 
 NO_OVERRIDES: Overrides = MappingProxyType({})
 SORRY_WEIGHT = 1
+MOST_WEIGHT = 65535
+
+
+def shared(weight: int, share: int | None) -> int:
+    """Give the weight that a server asks for: `share` percent of `weight`, but 0 for 0 only."""
+    if share is None or not weight:
+        return weight
+    return min(MOST_WEIGHT, max(1, weight * share // 100)) if share else 0
 
 
 def weight_of(
     virtual: VirtualService, server: RealServer, verdict: Verdict, overrides: Overrides
 ) -> int | None:
     """Give the weight that a server has in the table, or None where it is not in it."""
-    ordered = overrides.get(server.id, server.weight)
+    ordered = overrides.get(server.id, shared(server.weight, verdict.share))
     if ordered is None:
         return None
     if verdict.state is State.UP:

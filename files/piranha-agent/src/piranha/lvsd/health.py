@@ -22,17 +22,19 @@ from .layout import Layout, RealServer, ServerId, VirtualService
 
 @dataclass(frozen=True)
 class Change:
-    """A real server whose state has changed, or which can no longer be checked."""
+    """A real server of which something has changed, or which can no longer be checked."""
 
     virtual: VirtualService
     server: RealServer
     before: State
     verdict: Verdict
+    note: str = ""
+    """What else is new where the state is the same."""
 
     @property
     def unchecked(self) -> bool:
         """True where only this is new: this router cannot check the server any more."""
-        return self.verdict.state is self.before
+        return self.verdict.state is self.before and not self.note
 
 
 class Health:
@@ -95,9 +97,28 @@ class Health:
             before = self._verdicts[server.id]
             after = judge(before, result, virtual.policy)
             self._verdicts[server.id] = after
-            if after.state is not before.state or _lost(before.last, result):
-                changes.append(Change(virtual, server, before.state, after))
+            note = _note(before, after)
+            if after.state is not before.state or note or _lost(before.last, result):
+                changes.append(Change(virtual, server, before.state, after, note))
         return changes
+
+    def changing(self, watch: Watch) -> bool:
+        """Whether a state that hangs on this check is about to change."""
+        return any(
+            self._verdicts[server.id].changing for _unused, server in self._users.get(watch, ())
+        )
+
+
+def _note(before: Verdict, after: Verdict) -> str:
+    """Say what is new though the state is the same: another share, or a warning."""
+    if after.state is not before.state:
+        return ""
+    if after.share != before.share:
+        asked = "its whole weight" if after.share is None else f"{after.share} % of its weight"
+        return f"asks for {asked}"
+    warning = after.last.outcome.warning if after.last else None
+    known = before.last is not None and before.last.outcome.warning is not None
+    return f"is up, but {warning}" if warning and not known and after.state is State.UP else ""
 
 
 def _lost(before: Result | None, now: Result) -> bool:

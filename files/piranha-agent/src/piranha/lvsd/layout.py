@@ -27,6 +27,7 @@ from piranha.core.ipvs.normal import endpoint
 from piranha.core.lvs_cf.config import Config, Section, Virtual, service_ports
 from piranha.core.lvs_cf.config import Server as ServerBlock
 from piranha.core.lvs_cf.values import is_address
+from piranha.nanny.settings import Resolve, check_settings, for_server
 from piranha.nanny.spec import CheckSettings, Watch, watch_for
 from piranha.nanny.verdict import Policy
 
@@ -147,7 +148,9 @@ def host_names(config: Config) -> tuple[str, ...]:
     written: list[str | None] = []
     for virtual in _active(config):
         written += [_virtual_address(virtual), virtual.settings.text("sorry_server")]
-        written += [server.settings.text("address") for server in _active_servers(virtual)]
+        written += [virtual.settings.text("check_address")]
+        for server in _active_servers(virtual):
+            written += [server.settings.text("address"), server.settings.text("check_address")]
     return tuple(dict.fromkeys(name for name in written if name and not is_address(name)))
 
 
@@ -212,7 +215,7 @@ class _Maker:
             engine=settings.text("persistence_engine") or "",
             one_packet=settings.flag("ops"),
         )
-        checks = _check_settings(settings)
+        checks = self._checks(block)
         servers: list[RealServer] = []
         for entry in _active_servers(block):
             server = self._server(block, entry, key, forward, checks)
@@ -285,8 +288,19 @@ class _Maker:
             weight=_set(settings.number("weight")),
             upper=_set(settings.number("upper_threshold")),
             lower=_set(settings.number("lower_threshold")),
-            watch=watch_for(checks, address, port),
+            watch=watch_for(
+                for_server(checks, settings, self._resolver(f"{place}: check_address")),
+                address,
+                port,
+            ),
         )
+
+    def _checks(self, block: Virtual) -> CheckSettings:
+        resolve = self._resolver(f"virtual {block.name}: check_address")
+        return check_settings(block.settings, resolve)
+
+    def _resolver(self, place: str) -> Resolve:
+        return lambda written: self._address(place, written)
 
     def _address(self, place: str, written: str | None) -> str | None:
         if written is None or is_address(written):
@@ -315,18 +329,6 @@ def _tunnel(settings: Section) -> Tunnel:
     )
 
 
-def _check_settings(settings: Section) -> CheckSettings:
-    return CheckSettings(
-        protocol=_set(settings.text("protocol")),
-        virtual_port=_set(settings.number("port")),
-        timeout=_set(settings.seconds("timeout")),
-        send=settings.text("send"),
-        expect=settings.text("expect"),
-        send_program=settings.text("send_program"),
-        use_regex=settings.flag("use_regex"),
-    )
-
-
 def _policy(settings: Section) -> Policy:
     rise = settings.number("rise")
     # `rise` alone replaces the waiting time; where both are written, both must be met.
@@ -335,5 +337,5 @@ def _policy(settings: Section) -> Policy:
         rise=rise or 1,
         fall=_set(settings.number("fall")),
         reentry=_set(settings.seconds("reentry")) if waits else 0.0,
-        interval=_set(settings.seconds("timeout")),
+        interval=settings.seconds("check_interval") or _set(settings.seconds("timeout")),
     )

@@ -43,6 +43,9 @@ def change_event(
     virtual, server, verdict = change.virtual, change.server, change.verdict
     about = {"virtual": virtual.name, "server": server.name, "state": verdict.state.value}
     who = f"real server {server} of {virtual}"
+    if change.note:
+        level = "warning" if verdict.last and verdict.last.outcome.warning else "notice"
+        return event(level, f"{who} {change.note}", **about)
     if change.unchecked:
         words = verdict.last.outcome.words if verdict.last else verdict.reason
         return event("err", f"{who} {words}; it stays {verdict.state.value}", **about)

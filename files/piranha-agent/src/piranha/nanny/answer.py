@@ -8,8 +8,11 @@ the end of time, and gets an Outcome as soon as there is one.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+from piranha.core.lvs_cf.ere import Ere, EreError, Search, TooCostly
+
 from .outcome import Outcome, bad, duration, good, shown
-from .regex import RegexError, compiled
 from .spec import Expectation, Match
 
 REGEX_BUFFER = 16 * 1024
@@ -28,6 +31,7 @@ class Answer:
             Match.REGEX: REGEX_BUFFER,
         }[expectation.match]
         self.data = b""
+        self._search: Search | None = None
 
     def room(self) -> int:
         """Tell how many more bytes are of any use (at least 1 until there is an outcome)."""
@@ -40,7 +44,7 @@ class Answer:
         if self._expectation.match is Match.PREFIX:
             return self._compare_prefix()
         if self._expectation.match is Match.REGEX:
-            return self._search()
+            return self._look_for(piece)
         return good(f"answered {shown(self.data)}") if self.data else None
 
     def closed(self) -> Outcome:
@@ -73,14 +77,23 @@ class Answer:
         began = shown(self.data[: len(wanted)])
         return bad(f"answer began with {began} instead of {shown(wanted)}")
 
-    def _search(self) -> Outcome | None:
+    def _look_for(self, piece: bytes) -> Outcome | None:
         wanted = self._expectation.value
         try:
-            expression = compiled(wanted)
-        except RegexError as error:
+            if self._search is None:
+                self._search = Search(_compiled(wanted))
+            if self._search.feed(piece):
+                return good(f"answered {shown(self.data)}")
+        except EreError as error:
             return bad(f"expect {shown(wanted)} is no regular expression: {error}")
-        if expression.search(self.data):
-            return good(f"answered {shown(self.data)}")
+        except TooCostly:
+            return bad(f"answer {shown(self.data)} is too costly to match with {shown(wanted)}")
         if len(self.data) >= REGEX_BUFFER:
             return bad(f"nothing in the first {REGEX_BUFFER} bytes matches {shown(wanted)}")
         return None
+
+
+@lru_cache(maxsize=256)
+def _compiled(pattern: bytes) -> Ere:
+    """Compile an expression once, however many servers it is used for."""
+    return Ere(pattern)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: piranha.lvs founders
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Repeats checks and hands on their results: one task a Watch, however many servers use it.
+"""Repeats checks and hands on their results: one timer a Watch, however many servers use it.
 
 A thin shell over asyncio. It knows neither verdicts nor the table.
 """
@@ -12,22 +12,26 @@ import random
 from collections.abc import Callable, Iterable
 
 from .outcome import Finding, Outcome, Result, bad, duration, unknown
-from .probe import probe
+from .probe import Attempt, probe
 from .program import KILL_GRACE, run
-from .spec import Check, NoCheck, ProgramCheck, SocketCheck, Watch
+from .spec import Check, NoCheck, ProgramCheck, ServiceCheck, SocketCheck, Watch
 
 STALL_FACTOR = 1.5
 STALL_GRACE = KILL_GRACE + 0.25
 """A check that took more than STALL_FACTOR times its limit and STALL_GRACE seconds was held up
 here, even if a program had to be killed."""
 
-OnResult = Callable[[Watch, Result], None]
+SPREAD = 0.001
+"""Seconds for each new check, over which the first ones are spread, half an interval at most."""
+
+OnResult = Callable[[Watch, Result], bool]
+"""Told of every result; says whether a state is about to change (Watch.fast)."""
 
 
 async def perform(check: Check) -> Outcome:
     """Make one check; never raises, whatever the server or the program does."""
     try:
-        if isinstance(check, SocketCheck):
+        if isinstance(check, SocketCheck | ServiceCheck):
             return await probe(check)
         if isinstance(check, ProgramCheck):
             return await run(check)
@@ -50,48 +54,83 @@ def credible(check: Check, outcome: Outcome, took: float) -> Outcome:
     return unknown(f"not checked: this router stood still for {over}")
 
 
+class _Repeated:
+    """One watch, repeated: between two checks it is nothing but a timer."""
+
+    def __init__(self, watch: Watch, delay: float, on_result: OnResult) -> None:
+        self._watch = watch
+        self._on_result = on_result
+        self._loop = asyncio.get_running_loop()
+        self._attempt: Attempt | None = None
+        self._task: asyncio.Task[Outcome] | None = None
+        self._began = 0.0
+        self._stopped = False
+        # The second check is made early, at a random moment: a thousand servers that began
+        # together do not stay together.
+        self._shorten = random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+        self._timer: asyncio.TimerHandle = self._loop.call_later(delay, self._begin)
+
+    def stop(self) -> asyncio.Task[Outcome] | None:
+        """End; gives a task that is still ending, if there is one."""
+        self._stopped = True
+        self._timer.cancel()
+        if self._attempt is not None:
+            self._attempt.cancel()
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+        return task
+
+    def _begin(self) -> None:
+        self._began = self._loop.time()
+        check = self._watch.check
+        if isinstance(check, SocketCheck | ServiceCheck):
+            self._attempt = Attempt(check, self._end)
+            self._attempt.start()
+        else:
+            self._task = self._loop.create_task(perform(check))
+            self._task.add_done_callback(self._end_of_task)
+
+    def _end_of_task(self, task: asyncio.Task[Outcome]) -> None:
+        if task is self._task:  # else it was stopped
+            self._task = None
+            self._end(task.result())
+
+    def _end(self, outcome: Outcome) -> None:
+        self._attempt = None
+        took = self._loop.time() - self._began
+        watch = self._watch
+        result = Result(credible(watch.check, outcome, took), self._began, took)
+        changing = self._on_result(watch, result)
+        if self._stopped:  # whoever heard the result may have stopped us
+            return
+        pause, self._shorten = watch.interval * self._shorten, 1.0
+        if changing and watch.fast is not None:
+            pause = watch.fast
+        self._timer = self._loop.call_later(max(0.0, pause - took), self._begin)
+
+
 class Engine:
-    """Keeps the tasks equal to a set of watches."""
+    """Keeps what is repeated equal to a set of watches."""
 
     def __init__(self, on_result: OnResult) -> None:
         """`on_result` is called in the event loop after every check."""
         self._on_result = on_result
-        self._tasks: dict[Watch, asyncio.Task[None]] = {}
+        self._running: dict[Watch, _Repeated] = {}
 
     def watch(self, watches: Iterable[Watch]) -> None:
         """Start what is new, stop what is gone, leave the rest undisturbed."""
         wanted = dict.fromkeys(watches)
-        for gone in [watch for watch in self._tasks if watch not in wanted]:
-            self._tasks.pop(gone).cancel()
-        for new in wanted:
-            if new not in self._tasks:
-                self._tasks[new] = asyncio.create_task(self._repeat(new))
-                self._tasks[new].add_done_callback(_report)
+        for gone in [watch for watch in self._running if watch not in wanted]:
+            self._running.pop(gone).stop()
+        new = [watch for watch in wanted if watch not in self._running]
+        for watch in new:
+            spread = min(watch.interval / 2, SPREAD * len(new))
+            delay = random.uniform(0, spread)  # noqa: S311 - no secret
+            self._running[watch] = _Repeated(watch, delay, self._on_result)
 
     async def stop(self) -> None:
         """End all checks and wait until their sockets and programs are gone."""
-        tasks = list(self._tasks.values())
-        self._tasks.clear()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _repeat(self, watch: Watch) -> None:
-        loop = asyncio.get_running_loop()
-        # The first check is made at once, the second at a random moment: a thousand servers
-        # that began together do not stay together.
-        pause = watch.interval * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
-        while True:
-            began = loop.time()
-            outcome = await perform(watch.check)
-            took = loop.time() - began
-            self._on_result(watch, Result(credible(watch.check, outcome, took), began, took))
-            await asyncio.sleep(max(0.0, began + pause - loop.time()))
-            pause = watch.interval
-
-
-def _report(task: asyncio.Task[None]) -> None:
-    """A check that ended by itself is a mistake of ours: let the loop's owner know at once."""
-    if not task.cancelled() and (error := task.exception()) is not None:
-        context = {"message": "a check ended", "exception": error}
-        task.get_loop().call_exception_handler(context)
+        ending = [task for each in self._running.values() if (task := each.stop()) is not None]
+        self._running.clear()
+        await asyncio.gather(*ending, return_exceptions=True)

@@ -24,10 +24,16 @@ class Finding(Enum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """A result and its reason in words (no full stop, lower case: it stands after a colon)."""
+    """A result and its reason in words (no full stop, lower case: it stands after a colon).
+
+    share: percent of the configured weight that the server asks for. warning: what will go wrong
+    though all is well now, as words.
+    """
 
     finding: Finding
     words: str
+    share: int | None = None
+    warning: str | None = None
 
 
 @dataclass(frozen=True)

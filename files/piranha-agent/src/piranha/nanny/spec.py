@@ -9,9 +9,10 @@ one virtual service cares about.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
+from piranha.core.lvs_cf.checks import CHECK_KINDS, ICMP, PROGRAM, SERVICE, TCP, TLS, UDP
 from piranha.core.lvs_cf.values import unescape
 
 ANY_ANSWER = "*"
@@ -64,15 +65,69 @@ class NoCheck:
     reason: str
 
 
-Check = SocketCheck | ProgramCheck | NoCheck
+@dataclass(frozen=True)
+class Wanted:
+    """What a kind of check asks for and wants to find; each kind uses some of it.
+
+    status: inclusive ranges. headers: names and values. query: labels, none for the root.
+    """
+
+    method: str = "GET"
+    path: str = "/"
+    host: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    status: tuple[tuple[int, int], ...] = ((200, 399),)
+    body: bytes = b""
+    body_regex: bytes = b""
+    query: tuple[bytes, ...] = ()
+    query_type: str = "SOA"
+    helo: str = "localhost"
+    user: str | None = None
+    send: bytes = b""
+
+
+@dataclass(frozen=True)
+class TlsWish:
+    """How TLS is spoken.
+
+    server_name: asked for and, with verify, to be in the certificate. days: warn if the
+    certificate ends within them.
+    """
+
+    verify: bool = False
+    server_name: str | None = None
+    ca_file: str | None = None
+    days: int = 0
+
+
+@dataclass(frozen=True)
+class ServiceCheck:
+    """A conversation in the service's own language. transport: tcp, udp or icmp (port 0)."""
+
+    kind: str
+    transport: str
+    address: str
+    port: int
+    limit: float
+    wanted: Wanted = Wanted()
+    tls: TlsWish | None = None
+
+    @property
+    def protocol(self) -> str:
+        """The same as transport; SocketCheck's word for it."""
+        return self.transport
+
+
+Check = SocketCheck | ServiceCheck | ProgramCheck | NoCheck
 
 
 @dataclass(frozen=True)
 class Watch:
-    """A check repeated every `interval` seconds."""
+    """A check repeated every `interval` seconds; every `fast` seconds while a state is changing."""
 
     check: Check
     interval: float
+    fast: float | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +141,24 @@ class CheckSettings:
     expect: str | None = None
     send_program: str | None = None
     use_regex: bool = False
+    kind: str | None = None
+    interval: float | None = None
+    fast: float | None = None
+    limit: float | None = None
+    address: str | None = None
+    port: int | None = None
+    wanted: Wanted = Wanted()
+    tls: TlsWish = TlsWish()
+
+    @property
+    def every(self) -> float:
+        """Seconds between two checks."""
+        return self.timeout if self.interval is None else self.interval
+
+    @property
+    def within(self) -> float:
+        """Seconds that a check may take."""
+        return min(self.timeout, self.every) if self.limit is None else self.limit
 
 
 def raw(text: str) -> bytes:
@@ -95,30 +168,78 @@ def raw(text: str) -> bytes:
 
 def watch_for(settings: CheckSettings, address: str, port: int) -> Watch:
     """Describe how the real server `address`:`port` is checked under `settings`."""
-    return Watch(_check_for(settings, address, port), settings.timeout)
+    port = port if settings.port is None else settings.port
+    check = _check_for(settings, settings.address or address, port)
+    return Watch(check, settings.every, settings.fast)
 
 
 def _check_for(settings: CheckSettings, address: str, port: int) -> Check:
+    kind = CHECK_KINDS[settings.kind] if settings.kind else None
+    if kind is None:
+        return _classic(settings, address, port)
+    if kind.name in (TCP, UDP):
+        if kind.name == UDP and settings.send is None:
+            return NoCheck("check = udp needs send")
+        return _exchange(settings, kind.name, address, port)
+    if kind.transport == PROGRAM:
+        if settings.send_program is None:
+            return NoCheck("check = program needs send_program")
+        return _program(settings, address, port)
+    if kind.transport == ICMP:
+        return ServiceCheck(kind.name, ICMP, address, 0, settings.within)
+    if not port:
+        return NoCheck(f"check = {kind.name} needs a port; add check_port")
+    transport = UDP if kind.transport == SERVICE and settings.protocol == UDP else TCP
+    wanted = settings.wanted
+    if "check_host" in kind.takes and not wanted.host:
+        wanted = replace(wanted, host=f"[{address}]" if ":" in address else address)
+    elif "check_host" not in kind.takes:
+        # What the kind has no use for must not keep equal checks apart.
+        wanted = replace(wanted, host="")
+    if kind.name == "agent":
+        wanted = replace(wanted, send=raw(settings.send or ""))
+    return ServiceCheck(
+        kind.name,
+        transport,
+        address,
+        port,
+        settings.within,
+        wanted,
+        settings.tls if kind.transport == TLS else None,
+    )
+
+
+def _program(settings: CheckSettings, address: str, port: int) -> Check:
+    words = {"%h": address, "%p": str(port)}
+    command = tuple(words.get(word, word) for word in (settings.send_program or "").split())
+    if not command:
+        return NoCheck("send_program is empty; name a program")
+    # use_regex has never applied to a program's output.
+    return ProgramCheck(command, settings.within, _expectation(settings.expect, regex=False))
+
+
+def _classic(settings: CheckSettings, address: str, port: int) -> Check:
+    """As the original checked, without `check`."""
     if settings.send_program is not None:
-        words = {"%h": address, "%p": str(port)}
-        command = tuple(words.get(word, word) for word in settings.send_program.split())
-        if not command:
-            return NoCheck("send_program is empty; name a program")
-        # use_regex has never applied to a program's output.
-        return ProgramCheck(command, settings.timeout, _expectation(settings.expect, regex=False))
-    send, expect = settings.send, settings.expect
-    if settings.protocol == "udp":
-        if send is None:
+        return _program(settings, address, port)
+    if settings.protocol == UDP:
+        if settings.send is None:
             return NoCheck("a udp service needs send and expect, or send_program, to be checked")
-        expect = ANY_ANSWER if expect is None else expect
-    elif send is None and expect is None and settings.virtual_port == HTTP_PORT:
-        send, expect = HTTP_SEND, HTTP_EXPECT
+    elif settings.send is None and settings.expect is None and settings.virtual_port == HTTP_PORT:
+        settings = replace(settings, send=HTTP_SEND, expect=HTTP_EXPECT)
+    return _exchange(settings, settings.protocol, address, port)
+
+
+def _exchange(settings: CheckSettings, protocol: str, address: str, port: int) -> Check:
+    expect = settings.expect
+    if protocol == UDP and expect is None:
+        expect = ANY_ANSWER
     return SocketCheck(
-        protocol=settings.protocol,
+        protocol=protocol,
         address=address,
         port=port,
-        limit=settings.timeout,
-        send=b"" if send is None else raw(send),
+        limit=settings.within,
+        send=b"" if settings.send is None else raw(settings.send),
         expect=_expectation(expect, regex=settings.use_regex),
     )
 

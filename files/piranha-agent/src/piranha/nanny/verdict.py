@@ -51,7 +51,10 @@ class Policy:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The verdict on one real server, since when (monotonic seconds), and why, in words."""
+    """The verdict on one real server, since when (monotonic seconds), and why, in words.
+
+    share: percent of its weight that it asked for last (check = agent); None is all of it.
+    """
 
     state: State
     since: float
@@ -60,6 +63,14 @@ class Verdict:
     bads: int = 0
     good_since: float | None = None
     last: Result | None = None
+    share: int | None = None
+
+    @property
+    def changing(self) -> bool:
+        """Whether more results of the last kind would change the state: check again soon."""
+        if self.state is State.UP:
+            return self.bads > 0
+        return self.goods > 0 if self.state is State.DOWN else self.tried
 
     @property
     def tried(self) -> bool:
@@ -103,7 +114,8 @@ def _after_good(verdict: Verdict, result: Result, policy: Policy) -> Verdict:
     words = result.outcome.words
     goods = verdict.goods + 1
     first = result.at if verdict.good_since is None else verdict.good_since
-    counted = replace(verdict, goods=goods, bads=0, good_since=first, last=result)
+    share = result.outcome.share
+    counted = replace(verdict, goods=goods, bads=0, good_since=first, last=result, share=share)
     if verdict.state is State.UP:
         return replace(counted, reason=words)
     run = result.at - first
