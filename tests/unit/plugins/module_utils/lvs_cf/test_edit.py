@@ -198,7 +198,8 @@ def some_edit(config: Config, dice: random.Random) -> tuple[Config, str]:
         sections.extend(server.settings for server in block.servers)
     section = dice.choice(sections)
     kind = dice.choice(["change", "add", "remove", "server", "block"])
-    numbers = [key for key, value in section.written.items() if isinstance(value, int) and value > 2]
+    values = section.written.items()
+    numbers = [key for key, value in values if isinstance(value, int) and value > 2]
     if kind == "change" and numbers:
         section.written[dice.choice(numbers)] = 7
     elif kind == "remove" and section.written:
