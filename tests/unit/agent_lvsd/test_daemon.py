@@ -579,6 +579,7 @@ def test_only_what_differs_is_read_again(lab: Lab) -> None:
         await lab.until({0: 1, 1: 1})
         assert reads[0] == {KEY}
         assert None not in reads
+        await asyncio.sleep(0.3)  # until it has been told
 
     lab.run(story)
     assert lab.ears.states[-1]["table"]["drifts"] == 2

@@ -91,6 +91,7 @@ class Daemon:
         self._overrides: Overrides = {}
         self._changes: list[Change] = []
         self._dirty: set[ServiceKey] = set()
+        self._summary: dict[str, Any] | None = None
         self._read_at = float("-inf")
         self._config_error: list[str] = []
         self._table_error: str | None = None
@@ -173,6 +174,7 @@ class Daemon:
         changes = self._health.record(watch, result)
         if changes:
             self._changes += changes
+            self._summary = None
             self._dirty.update(change.virtual.key for change in changes)
             if "reconcile" not in self._timers:
                 self._at("reconcile", GATHER, self._reconcile_soon)
@@ -185,6 +187,7 @@ class Daemon:
         ids = [server.id for _unused, server in layout.servers()]
         self._imposed = overrides.imposed(self._rules, ids)
         self._overrides = overrides.weights(self._imposed)
+        self._summary = None
 
     def override(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Carry out an operator's order; Refused. See orders.py for arguments and answer."""
@@ -307,6 +310,7 @@ class Daemon:
         if step.drift:
             self._drifts += 1
             self._reporter.event(words.drift_event(step.drift))
+        self._summary = None
         changes, self._changes = self._changes, []
         for change in changes:
             written = not step.errors
@@ -353,11 +357,14 @@ class Daemon:
     def _tell_state(self) -> None:
         self._told_at = self._now()
         layout = self._layout or Layout()
+        if self._summary is None:
+            # Not for each second: of a large table it takes some ten milliseconds.
+            self._summary = summary(layout.virtual, self._view())
         problems = [*self._config_error, *filter(None, [self._table_error, self._kept_error])]
         known = [server.id for _unused, server in layout.servers()] if self._rules else []
         self._reporter.state(
             {
-                **summary(layout.virtual, self._view()),
+                **self._summary,
                 "table": {
                     "ok": self._table_error is None,
                     "error": self._table_error,
