@@ -17,7 +17,6 @@ sys.path.insert(0, str(ROOT / "plugins" / "module_utils"))
 
 from lvs_cf import directives as d  # noqa: E402 - the path must be set first
 from lvs_cf.explain import takes  # noqa: E402
-from lvs_cf.findings import CODES  # noqa: E402
 from lvs_cf.values import write_value  # noqa: E402
 
 _HEAD = """\
@@ -48,10 +47,7 @@ def page() -> str:
         parts.append(f"\n## {title}\n")
         parts.append("| directive | value | default | meaning |\n| --- | --- | --- | --- |")
         parts.extend(_row(row) for row in d.DIRECTIVES if row.where == where)
-    parts.append("\n## Findings\n")
-    parts.append("The letter is the severity: error, warning, advice.\n")
-    parts.append("| code | meaning |\n| --- | --- |")
-    parts.extend(f"| {code} | {meaning} |" for code, meaning in CODES.items())
+    parts.append("\nWhat is said of mistakes stands in [findings.md](findings.md), code by code.")
     return "\n".join(parts) + "\n"
 
 

@@ -114,7 +114,10 @@ def read_value(row: Directive, args: tuple[str, ...]) -> Read:
         most = most if row.kind == d.ADDRESS_DEVICE else 1
         if len(args) > most:
             message = f"unexpected text behind the value of `{row.name}`"
-            raise BadValue("E107", message, "quote a value that contains blanks", most)
+            remedy = "quote a value that contains blanks"
+            if row.name == "port" and row.where == d.VIRTUAL:
+                remedy = f"write `ports = [ {' '.join(args)} ]` for several ports"
+            raise BadValue("E107", message, remedy, most)
     return _READERS[row.kind](row, args)
 
 

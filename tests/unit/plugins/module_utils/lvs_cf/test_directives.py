@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from ansible_collections.piranha.lvs.plugins.module_utils.lvs_cf import directives as d
 from ansible_collections.piranha.lvs.plugins.module_utils.lvs_cf.values import (
     read_value,
@@ -55,7 +56,8 @@ def test_every_directive_has_one_sentence_of_documentation() -> None:
         assert row.doc.endswith("."), row.name
 
 
-def test_the_reference_page_says_what_the_table_says() -> None:
-    command = [sys.executable, "-B", str(ROOT / "docs" / "make_directives.py"), "--check"]
+@pytest.mark.parametrize("script", ["make_directives.py", "make_findings.py"])
+def test_the_reference_pages_say_what_the_tables_say(script: str) -> None:
+    command = [sys.executable, "-B", str(ROOT / "docs" / script), "--check"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
