@@ -35,6 +35,12 @@ options:
       - Where it is a symbolic link, the link stays and the file behind it is replaced.
     type: path
     default: /etc/lvs.cf
+  classic:
+    description:
+      - The file has to be one that Piranha 0.8.6 accepts, for a router that it still runs on.
+      - Each line that it would refuse is an error then, for example a directive that came later.
+    type: bool
+    default: false
 attributes:
   check_mode:
     support: full

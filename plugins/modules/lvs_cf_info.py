@@ -25,6 +25,10 @@ options:
     description: The file.
     type: path
     default: /etc/lvs.cf
+  classic:
+    description: Name each line that Piranha 0.8.6 would refuse too, as an error.
+    type: bool
+    default: false
 requirements:
   - Python 3.9 or later on the target.
 seealso:

@@ -23,9 +23,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.converters import to_native
 
 from ..lvs_cf.api import decode, digest, encode, load
-from ..lvs_cf.findings import Finding
 from ..lvs_cf.merge import effective_data, written_data
-from .lvs_cf_plan import Plan
+from .lvs_cf_plan import Plan, dialect_of, finding_data
 
 Planner = Callable[[Mapping[str, object], Optional[str]], Plan]
 
@@ -150,7 +149,7 @@ def run_info(module: AnsibleModule) -> None:
     except FileError as error:
         module.fail_json(msg=str(error), path=path)
         return
-    loaded = load(decode(present or b""), path)
+    loaded = load(decode(present or b""), path, dialect_of(module.params))
     there = present is not None
     module.exit_json(
         changed=False,
@@ -163,19 +162,6 @@ def run_info(module: AnsibleModule) -> None:
         report=loaded.report() if there else [],
         digest=digest(loaded.config) if there else None,
     )
-
-
-def finding_data(found: Finding) -> dict[str, object]:
-    """A finding as a module returns it."""
-    return {
-        "code": found.code,
-        "severity": found.severity,
-        "line": found.line or None,
-        "column": found.column or None,
-        "path": found.path or None,
-        "message": found.message,
-        "remedy": found.remedy,
-    }
 
 
 def _plan(module: AnsibleModule, planner: Planner, present: bytes | None) -> Plan:

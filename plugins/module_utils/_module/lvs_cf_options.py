@@ -54,7 +54,10 @@ _SECRET_WORDS = ("key", "pass", "secret", "token")
 
 def path_spec() -> Spec:
     """The options of every module about the file."""
-    return {"path": {"type": "path", "default": DEFAULT_PATH}}
+    return {
+        "path": {"type": "path", "default": DEFAULT_PATH},
+        "classic": {"type": "bool", "default": False},
+    }
 
 
 def file_spec(copy: str = "backup") -> Spec:
@@ -91,7 +94,7 @@ def directive_spec(kind: str) -> Spec:
     """One option for each directive of a block, by its own name."""
     spec = {name: _option(row) for name, row in TABLES[kind].rows.items()}
     if kind in (VIRTUAL, FAILOVER):
-        spec["device"] = {"type": "str"}
+        spec["device"] = {"type": "raw"}
     return spec
 
 
@@ -108,8 +111,11 @@ def documentation(kind: str) -> Spec:
         options[name].pop("no_log", None)
     if kind in (VIRTUAL, FAILOVER):
         options["device"] = {
-            "description": ["The device that carries O(address), unless it stands there already."],
-            "type": "str",
+            "description": [
+                "The device that carries O(address), unless it stands there already.",
+                "A mapping with C(primary) and C(backup) where the routers' devices differ.",
+            ],
+            "type": "raw",
         }
     options["unset"] = {
         "description": [
@@ -127,7 +133,7 @@ def _option(row: Directive) -> Spec:
     spec: Spec = {"type": _TYPES.get(row.kind, "str" if row.kind in _TEXTS else "raw")}
     if spec["type"] == "list":
         spec["elements"] = "str"
-    if row.kind == d.CHOICE:
+    if d.CHOICE in (row.kind, row.item):
         spec["choices"] = [*row.choices, *row.aliases]
     if any(word in row.name for word in _SECRET_WORDS):
         spec["no_log"] = False  # the name of a file, a mask; a secret itself is never in lvs.cf

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from ..lvs_cf.api import Built, Loaded, digest, from_data, load, write
 from ..lvs_cf.config import Config
-from ..lvs_cf.directives import FAILOVER, GLOBAL, SERVER, TABLES, VIRTUAL
+from ..lvs_cf.directives import CLASSIC, EXTENDED, FAILOVER, GLOBAL, SERVER, TABLES, VIRTUAL
 from ..lvs_cf.edit import bring
 from ..lvs_cf.findings import WARNING, Finding
 from ..lvs_cf.merge import (
@@ -128,6 +128,24 @@ def plan_object(options: Options, present: str | None, kind: str) -> Plan:
     return _edited({**options, "header": None}, present, decide, part)
 
 
+def finding_data(found: Finding) -> dict[str, object]:
+    """A finding as modules and filters return it."""
+    return {
+        "code": found.code,
+        "severity": found.severity,
+        "line": found.line or None,
+        "column": found.column or None,
+        "path": found.path or None,
+        "message": found.message,
+        "remedy": found.remedy,
+    }
+
+
+def dialect_of(options: Options) -> str:
+    """The dialect that a task's option `classic` asks for."""
+    return CLASSIC if options["classic"] else EXTENDED
+
+
 def _parts() -> tuple[str, ...]:
     return PARTS[GLOBAL], PARTS[VIRTUAL], PARTS[FAILOVER]
 
@@ -175,7 +193,9 @@ def _written_whole(options: Options, data: Mapping[str, object], present: str | 
         return plan
     header = options.get("header")
     text = write(built.config, header.splitlines() if isinstance(header, str) else [])
-    written = load(text, path)  # what we write must read back; a header cannot break it either
+    written = load(
+        text, path, dialect_of(options)
+    )  # what we write must read back; a header cannot break it either
     if written.errors:
         plan.findings = written.findings
         plan.refused = _refusal(path, _with_lines(written, text))
@@ -192,7 +212,8 @@ def _edited(
 ) -> Plan:
     """The present text with as few lines changed as the decision needs."""
     path = str(options["path"])
-    loaded = load(present or "", path)
+    dialect = dialect_of(options)
+    loaded = load(present or "", path, dialect)
     plan = Plan(present, findings=loaded.findings)
     try:
         built = decide(loaded.config)
@@ -211,7 +232,7 @@ def _edited(
     else:
         bring(loaded.document, built.config)
         text = loaded.document.text()
-    after = load(text, path)
+    after = load(text, path, dialect)
     notes = [found for found in built.findings if found.code.startswith("W2")]
     plan.findings = [*notes, *after.findings]
     if after.errors:
@@ -220,7 +241,7 @@ def _edited(
     if written_data(after.config) != written_data(built.config):
         plan.refused = f"{path} could not be edited and was left as it is; please report this fault"
         return plan
-    known = {(found.code, found.message) for found in load(present or "", path).findings}
+    known = {(found.code, found.message) for found in load(present or "", path, dialect).findings}
     plan.warnings = [found.format() for found in notes]
     plan.warnings += [
         found.format(path)

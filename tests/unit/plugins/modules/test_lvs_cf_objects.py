@@ -9,6 +9,7 @@ which must change nothing.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,9 +37,9 @@ nat_router = 198.51.100.1/24 eth1:1
 
 # the shop
 virtual web {
-    active = 1
+    active = 1        # as ever
     address = 192.0.2.80/24 eth0:1
-    port = http       # as ever
+    port = http
     persistent = 5m
 
     server one {
@@ -67,7 +68,16 @@ MODULES: dict[str, tuple[str, dict[str, str]]] = {
 TOGETHER: dict[str, dict[str, Any]] = {
     "syncdaemon": {"syncd_iface": "eth5"},
     "check": {"send": "ping", "send_program": "/bin/true"},
+    "primary_links": {"backup_links": ["198.51.100.5", "198.51.100.6"]},
+    "backup_links": {"primary_links": ["198.51.100.5", "198.51.100.6"]},
+    "protocol": {"check": "icmp"},
+    "ports": {"unset": ["port", "persistent"]},
+    "scheduler_flags": {"scheduler": "sh"},
+    "ops": {"protocol": "udp"},
+    "lower_threshold": {"upper_threshold": 65535},
 }
+# Directives whose values another one limits.
+SMALL = {"lower_threshold": [7, "8"]}
 
 
 def samples(row: d.Directive) -> list[Any]:
@@ -88,9 +98,20 @@ def samples(row: d.Directive) -> list[Any]:
         d.QUOTED: ["/usr/bin/some --thing", "it's"],
         d.ESCAPED: ["GET / HTTP/1.0\r\n\r\n", 'say "so"'],
         d.PATH: ["/etc/some/file"],
-        d.LIST: [["one", "two words"]],
+        d.LIST: [items(row)],
     }
     return kinds[row.kind]  # a new kind needs a line above
+
+
+def items(row: d.Directive) -> list[Any]:
+    """A list with two elements of a directive's type."""
+    kinds = {
+        d.TEXT: ["one", "two words"],
+        d.PORT: ["http", "443"],
+        d.CHOICE: list(row.choices[:2]),
+        d.HOST: ["198.51.100.3", "some.example.org"],
+    }
+    return kinds[row.item]  # as above
 
 
 OPTIONS = [(kind, row) for kind in MODULES for row in d.TABLES[kind].rows.values()]
@@ -140,7 +161,7 @@ def test_every_option_is_written_once_and_can_be_unset(
 ) -> None:
     module, names = MODULES[kind]
     more = TOGETHER.get(row.name, {})
-    for value in samples(row):
+    for value in SMALL.get(row.name, samples(row)):
         given = {**names, **more, row.name: value}
         steady(module, path.parent, path=str(path), **given)
         loaded = load(path.read_text())
@@ -321,3 +342,23 @@ def test_no_file_is_no_failure_to_read_and_a_folder_is(tmp_path: Path) -> None:
         True,
         f"cannot read {tmp_path}: it is a folder; name a file",
     )
+
+
+@pytest.mark.parametrize("kind", MODULES)
+def test_a_line_that_the_original_refused_is_refused_on_request(path: Path, kind: str) -> None:
+    module, names = MODULES[kind]
+    text = re.sub(r" +#.*|/24", "", FILE).replace("5m", "300")
+    path.write_text(text)
+    row = next(row for row in d.TABLES[kind].rows.values() if row.dialect == d.EXTENDED)
+    value = samples(row)[0]
+    change = {"path": str(path), **names, **TOGETHER.get(row.name, {}), row.name: value}
+    ended = twins(module, path.parent, **change, classic=True)
+    assert ended.failed
+    assert row.name in ended.result["msg"]
+    assert path.read_text() == text
+    switch = next(row.name for row in d.TABLES[kind].rows.values() if row.kind == d.SWITCH)
+    given = {**names, switch: True, "path": str(path), "classic": True}
+    steady(module, path.parent, **given)
+    steady(module, path.parent, **change)
+    assert run("lvs_cf_info", path=str(path)).result["valid"] is True
+    assert run("lvs_cf_info", path=str(path), classic=True).result["valid"] is False
