@@ -43,6 +43,9 @@ check: venv ## lint, types and unit tests: under 2 minutes, after every change
 gates: venv ## ansible-test sanity, ansible-lint, docs, changelog, licences, build and install
 	@$(RUN) gates
 
+checks-test: venv ## every kind of health check against a real server of its kind
+	@$(RUN) checks
+
 kernel-test: venv agent ## the libraries and modules against a real IPVS table
 	@$(RUN) kernel
 
@@ -89,5 +92,5 @@ clean: ## remove what was made (build and the archive), not .venv
 	rm -rf --one-file-system build roles/piranha_router/files/piranha-agent.tar.gz \
 	  roles/piranha_router/files/piranha-agent.json
 
-.PHONY: help venv pins packages agent check gates kernel-test cluster-test molecule test test-all \
+.PHONY: help venv pins packages agent check gates checks-test kernel-test cluster-test molecule test test-all \
 	bench fuzz demo lab-up lab-down lab-test fresh dist clean

@@ -16,6 +16,7 @@ from .steps import Count, Step, pytest_count, sanity_count
 
 LAB_PACKAGES = ROOT / "tests/lab/packages.txt"
 GATE_PACKAGES = ROOT / "tests/gates/packages.txt"
+CHECK_PACKAGES = ROOT / "tests/checks/packages.txt"
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,11 @@ def _cluster() -> list[Step]:
     return [_in_kernel(name[5:-3], f"tests/cluster/{name}", 900) for name in files]
 
 
+def _checks() -> list[Step]:
+    argv = _tool("python", "-m", "pytest", "-v", "--color=no", "tests/checks")
+    return [Step("real servers", argv, limit=300, count=pytest_count)]
+
+
 def _lab() -> list[Step]:
     argv = (str(ROOT / "tests/lab/selftest"),)
     return [Step("selftest", argv, limit=600, count=pytest_count)]
@@ -138,12 +144,14 @@ LAYERS = {
               _kernel, _LAB, at_once=2),
         Layer("cluster", "whole agents in network namespaces, real traffic, real kills",
               _cluster, _LAB, at_once=2),
+        Layer("checks", "every kind of health check against a real server of its kind",
+              _checks, (GATE_PACKAGES, CHECK_PACKAGES)),
         Layer("lab", "the lab itself: up, broken, down without a trace", _lab, _LAB),
         Layer("molecule", "roles and playbooks on machines with systemd", _molecule, _LAB),
     )
 }
 PLANS: dict[str, tuple[str, ...]] = {
     "check": ("lint", "unit"),
-    "test": ("lint", "unit", "gates", "kernel", "cluster", "molecule"),
+    "test": ("lint", "unit", "gates", "checks", "kernel", "cluster", "molecule"),
 }
 __all__ = ["LAYERS", "PLANS", "Count", "Layer"]

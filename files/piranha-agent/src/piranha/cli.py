@@ -63,6 +63,21 @@ def parser() -> argparse.ArgumentParser:
     override_cli.register(commands, _command, _with_pulse)
     config_cli.register(commands)
 
+    nanny = commands.add_parser(
+        "nanny",
+        help="check real servers once, by hand, and explain the outcome",
+        description="Make the check of a real server once, as lvsd would, and explain the outcome. "
+        "Asks no running agent and changes nothing.",
+        epilog="exit status: 0 all passed, 1 one failed, 2 used wrongly or not to be checked",
+    )
+    nanny.add_argument(
+        "server",
+        metavar="NAME",
+        help="VIRTUAL/SERVER; VIRTUAL for all of its servers; or a server's name or address:port",
+    )
+    _config_option(nanny)
+    nanny.set_defaults(run=_nanny)
+
     pulse = _command(commands, "pulse", _pulse, "run the router's agent (the service does this)")
     pulse.add_argument(
         "-n", "--nodaemon", action="store_true", help="stay in the foreground, as it always does"
@@ -216,6 +231,14 @@ def _reload(options: argparse.Namespace) -> int:
         return OK
 
     return _with_pulse(options.run_dir, ask)
+
+
+def _nanny(options: argparse.Namespace) -> int:
+    from piranha.nanny import command
+
+    status, lines = command.run(options.config, options.server)
+    print("\n".join(lines), file=sys.stderr if status == UNREACHABLE else sys.stdout)
+    return status
 
 
 def _pulse(options: argparse.Namespace) -> int:
