@@ -30,6 +30,8 @@ _BLOCKS_IN = {GLOBAL: (VIRTUAL, FAILOVER), VIRTUAL: (SERVER,), FAILOVER: (SERVER
 _UNKNOWN = "unknown"
 # Directives for which 0.0.0.0 was no host.
 _REAL_HOSTS = ("primary", "primary_private", "backup_private")
+# Directives whose values kept their quotes until they were used, and then lost double ones only.
+_KEPT_QUOTES = ("send", "expect", "send_program", "start_cmd", "stop_cmd")
 _ALONE = "put the comment on a line of its own"
 _LAST = "end the line with the quote, without blank or comment behind it"
 
@@ -47,7 +49,7 @@ class _Refusal(Exception):
 
 
 def refusals(document: Document) -> list[Finding]:
-    """A finding for each line that the original refused."""
+    """A finding for each line that the original refused, or took with another value."""
     reader = _Reader()
     found: list[Finding] = []
     text_as_a_whole = _whole(document)
@@ -60,7 +62,7 @@ def refusals(document: Document) -> list[Finding]:
             place = Place(line.number, refusal.start + 1, max(1, refusal.end - refusal.start))
             message = f"Piranha 0.8.6 refused this line: {refusal.reason}"
             found.append(finding(refusal.code, place, message, refusal.remedy))
-    return found
+    return found + reader.notes
 
 
 def _whole(document: Document) -> Finding | None:
@@ -131,10 +133,13 @@ class _Reader:
     def __init__(self) -> None:
         self.stack = [GLOBAL]
         self.wants_brace = False  # a header was refused since its brace was missing
+        self.number = 0
+        self.notes: list[Finding] = []
 
     def line(self, line: Line) -> None:
         """Read one line; raises _Refusal."""
         raw = line.raw
+        self.number = line.number
         words = list(_WORD.finditer(raw))
         if not words or words[0].group()[0] == "#":
             return
@@ -199,6 +204,10 @@ class _Reader:
         if quoted:
             text, end = _quoted(raw, start)
             values = [text]
+            if raw[start] == "'" and row.name in _KEPT_QUOTES:
+                place = Place(self.number, start + 1, end - start)
+                message = f"Piranha 0.8.6 left the single quotes in the value of `{row.name}`"
+                self.notes.append(finding("W203", place, message, "write double quotes"))
         else:
             values = [word.group() for word in words]
             end = len(raw.rstrip(BLANKS))

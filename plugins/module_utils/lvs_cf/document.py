@@ -36,6 +36,7 @@ _FREQUENT = re.compile(
 )
 _VALUE, _HEADER, _BRACE = 2, 4, 5
 _BARE_NAME = re.compile(r"[^ \t={}\"'#\r\n\0]+")
+_NUL = re.compile("\x00")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 INDENT = "    "
 
@@ -406,7 +407,8 @@ class _Parser:
 
     def _control_characters(self) -> None:
         for line in self.document.root.lines():
-            match = _CONTROL.search(line.raw)
+            # In a comment only a NUL does harm: at one the original ended the file without a word.
+            match = (_NUL if line.kind == BLANK else _CONTROL).search(line.raw)
             if match:
                 place = Place(line.number, match.start() + 1, 1)
                 message = f"the control character {match.group()!r} must not be in the file"

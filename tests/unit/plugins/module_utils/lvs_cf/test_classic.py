@@ -250,6 +250,18 @@ def test_the_underlined_text_is_what_was_refused() -> None:
     assert found.remedy
 
 
+def test_single_quotes_stayed_in_what_was_expected() -> None:
+    loaded = classic(in_virtual("    expect = 'OK'\n    load_monitor = 'none'"))
+    (found,) = loaded.findings
+    assert (found.code, found.line, found.column, found.length) == ("W203", 9, 14, 4)
+    assert loaded.config.virtual[0].settings["expect"] == "OK"
+
+
+def test_a_control_character_in_a_comment_does_no_harm_but_nul_does() -> None:
+    assert [found.code for found in load("# a\x0cb\n" + QUIET).findings] == []
+    assert [found.code for found in load("# a\0b\n" + QUIET).findings] == ["E109"]
+
+
 def test_another_dialect_is_refused() -> None:
     with pytest.raises(ValueError, match="classic and extended"):
         load(QUIET, dialect="modern")
