@@ -17,7 +17,7 @@ from .checks import CHECK_KINDS, CONVERSATION, ICMP, PROGRAM, VIRTUAL_CHECKS
 from .config import Config, Section, Server, Virtual
 from .ere import Ere, EreError
 from .findings import Finding, finding
-from .values import unescape
+from .values import escape, unescape
 
 _ALWAYS = (
     "check",
@@ -94,7 +94,8 @@ def _ere(text: str) -> Ere:
     try:
         return Ere(text.encode("utf-8", "surrogateescape"))
     except EreError as error:
-        raise ValueError(f"`{text}` is no extended regular expression: {error}") from error
+        shown = escape(text)  # a real line end would break the sentence in two
+        raise ValueError(f"`{shown}` is no extended regular expression: {error}") from error
 
 
 def _some_text(text: str) -> str:

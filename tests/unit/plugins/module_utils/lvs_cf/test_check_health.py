@@ -158,3 +158,12 @@ def test_readers_give_what_the_agent_needs() -> None:
     assert header("X-A:  b ") == ("X-A", "b")
     assert dns_name(".") == dns_name("") == ()
     assert dns_name("a.example.") == (b"a", b"example")
+
+
+def test_a_line_end_in_a_bad_expression_does_not_break_the_sentence() -> None:
+    """Fuzzing found it: the expression was shown as it is sent, with real line ends."""
+    lines = r"    port = 80" + "\n" + r"    use_regex = 1" + "\n" + r'    expect = "a{x\r\n"'
+    (found,) = load(QUIET.replace("    port = 80", lines)).errors
+    assert found.code == "E312"
+    assert r"`a{x\r\n` is no extended regular expression" in found.message
+    assert "\n" not in found.format()
