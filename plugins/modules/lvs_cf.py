@@ -135,7 +135,9 @@ EXAMPLES = r"""
 # | changes:
 # |   - {where: globals, directive: keepalive, before: 2, after: 0.5}
 # |   - {where: 'virtual server web, real server rs2', directive: weight, before: 2, after: 1}
-# |   - {where: virtual server mail, directive: '', before: null, after: {name: mail, active: 1, address: 192.0.2.25, device: 'eth0:2', port: 25, real_servers: [{name: rs1, address: 198.51.100.11, active: 1}]}}
+# |   - {where: virtual server mail, directive: '', before: null, after: {name: mail, active: 1,
+# |      address: 192.0.2.25, device: 'eth0:2', port: 25, real_servers: [{name: rs1, address: 198.51.100.11,
+# |      active: 1}]}}
 #
 # After:
 #
@@ -212,7 +214,8 @@ EXAMPLES = r"""
 #
 # | changes:
 # |   - {where: virtual server web, directive: scheduler, before: null, after: wrr}
-# |   - {where: 'virtual server web, real server rs1', directive: '', before: {name: rs1, address: 198.51.100.11, active: 1}, after: null}
+# |   - {where: 'virtual server web, real server rs1', directive: '', before: {name: rs1, address: 198.51.100.11,
+# |      active: 1}, after: null}
 # |   - {where: 'virtual server web, real server rs2', directive: weight, before: 2, after: null}
 #
 # After:
@@ -281,8 +284,10 @@ EXAMPLES = r"""
 #
 # | changes:
 # |   - {where: virtual server web, directive: port, before: 80, after: null}
-# |   - {where: 'virtual server web, real server rs2', directive: '', before: {name: rs2, address: 198.51.100.12, active: 1, weight: 2}, after: null}
-# |   - {where: 'virtual server web, real server rs3', directive: '', before: null, after: {name: rs3, address: 198.51.100.13, active: 1}}
+# |   - {where: 'virtual server web, real server rs2', directive: '', before: {name: rs2, address: 198.51.100.12,
+# |      active: 1, weight: 2}, after: null}
+# |   - {where: 'virtual server web, real server rs3', directive: '', before: null, after: {name: rs3,
+# |      address: 198.51.100.13, active: 1}}
 #
 # After:
 #
@@ -408,7 +413,8 @@ EXAMPLES = r"""
 #
 # | changes:
 # |   - {where: globals, directive: primary, before: null, after: 192.0.2.2}
-# |   - {where: virtual server web, directive: '', before: null, after: {name: web, active: 1, address: 192.0.2.80, device: 'eth0:1', real_servers: [{name: rs1, address: 198.51.100.11, active: 1}]}}
+# |   - {where: virtual server web, directive: '', before: null, after: {name: web, active: 1, address: 192.0.2.80,
+# |      device: 'eth0:1', real_servers: [{name: rs1, address: 198.51.100.11, active: 1}]}}
 #
 # After:
 #

@@ -59,7 +59,8 @@ EXAMPLES = r"""
 # Result:
 #
 # | changes:
-# |   - {where: failover service ftp, directive: start_cmd, before: /usr/sbin/service vsftpd start, after: /usr/bin/systemctl start vsftpd}
+# |   - {where: failover service ftp, directive: start_cmd, before: /usr/sbin/service vsftpd start,
+# |      after: /usr/bin/systemctl start vsftpd}
 #
 # After:
 #
@@ -104,7 +105,9 @@ EXAMPLES = r"""
 # Result:
 #
 # | changes:
-# |   - {where: failover service web, directive: '', before: null, after: {name: web, active: 1, address: 192.0.2.22, device: 'eth0:2', port: 80, start_cmd: /usr/bin/systemctl start nginx, stop_cmd: /usr/bin/systemctl stop nginx, real_servers: []}}
+# |   - {where: failover service web, directive: '', before: null, after: {name: web, active: 1,
+# |      address: 192.0.2.22, device: 'eth0:2', port: 80, start_cmd: /usr/bin/systemctl start nginx,
+# |      stop_cmd: /usr/bin/systemctl stop nginx, real_servers: []}}
 #
 # After:
 #
@@ -152,7 +155,9 @@ EXAMPLES = r"""
 # Result:
 #
 # | changes:
-# |   - {where: failover service ftp, directive: '', before: {name: ftp, active: 1, address: 192.0.2.21, device: 'eth0:1', port: 21, start_cmd: /usr/sbin/service vsftpd start, stop_cmd: /usr/sbin/service vsftpd stop, real_servers: []}, after: null}
+# |   - {where: failover service ftp, directive: '', before: {name: ftp, active: 1, address: 192.0.2.21,
+# |      device: 'eth0:1', port: 21, start_cmd: /usr/sbin/service vsftpd start,
+# |      stop_cmd: /usr/sbin/service vsftpd stop, real_servers: []}, after: null}
 #
 # After:
 #

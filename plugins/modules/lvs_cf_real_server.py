@@ -72,7 +72,8 @@ EXAMPLES = r"""
 # Result:
 #
 # | changes:
-# |   - {where: 'virtual server web, real server rs3', directive: '', before: null, after: {name: rs3, address: 198.51.100.13, active: 1}}
+# |   - {where: 'virtual server web, real server rs3', directive: '', before: null, after: {name: rs3,
+# |      address: 198.51.100.13, active: 1}}
 #
 # After:
 #
@@ -190,7 +191,8 @@ EXAMPLES = r"""
 # Result:
 #
 # | changes:
-# |   - {where: 'virtual server web, real server rs1', directive: '', before: {name: rs1, address: 198.51.100.11, active: 1}, after: null}
+# |   - {where: 'virtual server web, real server rs1', directive: '', before: {name: rs1, address: 198.51.100.11,
+# |      active: 1}, after: null}
 #
 # After:
 #

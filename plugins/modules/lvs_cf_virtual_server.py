@@ -129,7 +129,8 @@ EXAMPLES = r"""
 # Result:
 #
 # | changes:
-# |   - {where: virtual server mail, directive: '', before: null, after: {name: mail, active: 0, address: 192.0.2.25, device: 'eth0:2', port: 25, persistent: 300, real_servers: []}}
+# |   - {where: virtual server mail, directive: '', before: null, after: {name: mail, active: 0,
+# |      address: 192.0.2.25, device: 'eth0:2', port: 25, persistent: 300, real_servers: []}}
 #
 # After:
 #
@@ -196,7 +197,9 @@ EXAMPLES = r"""
 # Result:
 #
 # | changes:
-# |   - {where: virtual server web, directive: '', before: {name: web, active: 1, address: 192.0.2.80, device: 'eth0:1', port: 80, real_servers: [{name: rs1, address: 198.51.100.11, active: 1}, {name: rs2, address: 198.51.100.12, active: 1, weight: 2}]}, after: null}
+# |   - {where: virtual server web, directive: '', before: {name: web, active: 1, address: 192.0.2.80,
+# |      device: 'eth0:1', port: 80, real_servers: [{name: rs1, address: 198.51.100.11, active: 1}, {name: rs2,
+# |      address: 198.51.100.12, active: 1, weight: 2}]}, after: null}
 #
 # After:
 #
