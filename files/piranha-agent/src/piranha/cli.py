@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from piranha import __version__, config_cli, override_cli
+from piranha import __version__, config_cli, metrics_cli, override_cli
 
 CONFIG = Path("/etc/lvs.cf")
 RUN_DIR = Path("/run/piranha")
@@ -61,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
 
     _command(commands, "reload", _reload, "put lvs.cf in force; a bad one changes nothing")
     override_cli.register(commands, _command, _with_pulse)
+    metrics_cli.register(commands, _command)
     config_cli.register(commands)
 
     nanny = commands.add_parser(
