@@ -63,8 +63,7 @@ options:
 seealso:
   - plugin: piranha.lvs.cluster
     plugin_type: filter
-  - plugin: piranha.lvs.piranha_router
-    plugin_type: role
+  - module: piranha.lvs.lvs_cf
 """
 
 EXAMPLES = r"""
