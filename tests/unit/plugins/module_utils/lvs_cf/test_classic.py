@@ -274,3 +274,8 @@ def test_no_text_makes_the_classic_reader_fail(text: str) -> None:
     assert all(
         0 <= found.line <= text.count("\n") + text.count("\r") + 1 for found in loaded.findings
     )
+
+
+def test_a_blank_behind_a_quoted_word_is_named_as_the_reason() -> None:
+    (found,) = classic(in_virtual('    expect = "OK" ')).errors
+    assert "not even a blank" in found.message
