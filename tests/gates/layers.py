@@ -66,13 +66,13 @@ def _lint() -> list[Step]:
 
 
 def _unit() -> list[Step]:
-    pytest = ("-m", "pytest", "-q", "--color=no")
-    steps = [Step("python 3.11", _tool("python", *pytest, "tests/unit"), 600, count=pytest_count)]
+    pytest = ("-q", "--color=no", "--numprocesses=2")  # none needs another, so side by side
+    whole = _tool("python", "-m", "pytest", *pytest, "tests/unit")
+    steps = [Step("python 3.11", whole, 600, count=pytest_count)]
     if python39() is None:
         steps.append(Step("python 3.9", unless="no Python 3.9 on this machine"))
     else:
-        oldest = _gate("oldest", *pytest[2:], "--numprocesses=2")  # all pure, so side by side
-        steps.append(Step("python 3.9", oldest, 600, count=pytest_count))
+        steps.append(Step("python 3.9", _gate("oldest", *pytest), 600, count=pytest_count))
     return steps
 
 
