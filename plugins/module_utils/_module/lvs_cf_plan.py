@@ -201,7 +201,7 @@ def _written_whole(options: Options, data: Mapping[str, object], present: str | 
         plan.refused = _refusal(path, _with_lines(written, text))
         return plan
     plan.warnings = [found.format() for found in built.findings if found.severity == WARNING]
-    return _done(plan, text, written, dict)
+    return _done(plan, text, written, before or {}, dict)
 
 
 def _edited(
@@ -215,6 +215,7 @@ def _edited(
     dialect = dialect_of(options)
     loaded = load(present or "", path, dialect)
     plan = Plan(present, findings=loaded.findings)
+    before = written_data(loaded.config) if present is not None else {}
     try:
         built = decide(loaded.config)
     except (Ambiguous, Refused) as error:
@@ -241,7 +242,7 @@ def _edited(
     if written_data(after.config) != written_data(built.config):
         plan.refused = f"{path} could not be edited and was left as it is; please report this fault"
         return plan
-    known = {(found.code, found.message) for found in load(present or "", path, dialect).findings}
+    known = {(found.code, found.message) for found in loaded.findings}
     plan.warnings = [found.format() for found in notes]
     plan.warnings += [
         found.format(path)
@@ -249,14 +250,17 @@ def _edited(
         if found.severity == WARNING and (found.code, found.message) not in known
     ]
     if present is not None:
-        plan.before = part(written_data(load(present, path).config))
-    return _done(plan, text, after, part)
+        plan.before = part(before)
+    return _done(plan, text, after, before, part)
 
 
 def _done(
-    plan: Plan, text: str, after: Loaded, part: Callable[[Mapping[str, object]], object]
+    plan: Plan,
+    text: str,
+    after: Loaded,
+    before: Mapping[str, object],
+    part: Callable[[Mapping[str, object]], object],
 ) -> Plan:
-    before = {} if plan.text is None else written_data(load(plan.text).config)
     whole = written_data(after.config)
     plan.changes = differences(before, whole)
     plan.text = text

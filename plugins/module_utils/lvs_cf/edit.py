@@ -62,6 +62,7 @@ class _Editor:
         self.end = document.line_end()
         self.closed = False
         self.habits: dict[str, _Spacing] = {}
+        self.steps: dict[str, str] = {}  # kind of block -> what its contents are indented by
 
     def finish(self) -> None:
         """Give an end to a line that had none since it was the last one, and is not any more."""
@@ -268,13 +269,19 @@ class _Editor:
         if found is not None:
             return found
         outer = _leading(block.open.raw)
-        for kind in (block.kind, VIRTUAL, FAILOVER, SERVER):
+        if block.kind not in self.steps:
+            self.steps[block.kind] = self.step(block.kind)
+        return outer + self.steps[block.kind]
+
+    def step(self, wanted: str) -> str:
+        """What the contents of blocks of a kind, or of any, are indented by beyond their header."""
+        for kind in (wanted, VIRTUAL, FAILOVER, SERVER):
             for _parent, other in self.everywhere(kind):
                 inner = _inner(other)
                 around = _leading(other.open.raw) if other.open else ""
                 if inner is not None and inner.startswith(around):
-                    return outer + inner[len(around) :]
-        return outer + INDENT
+                    return inner[len(around) :]
+        return INDENT
 
     def block_indent(self, parent: Block, kind: str) -> str:
         """The indentation of a new block's header."""
