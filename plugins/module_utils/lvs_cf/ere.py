@@ -314,7 +314,8 @@ class Ere:
             for each in reversed(part.parts[:-1]):
                 begin = self._node(_BOTH, self._add(each, then), begin)
             return begin
-        assert isinstance(part, _Repeat)  # noqa: S101 - for the type checker
+        if not isinstance(part, _Repeat):
+            raise TypeError("no part of an expression")
         if part.high is None:
             loop = self._node(_BOTH, then, then)
             self._nodes[loop] = (_BOTH, self._add(part.part, loop), then)
