@@ -154,6 +154,7 @@ class Daemon:
         before, self._layout = self._layout, new
         self._health.configure(new, self._now())
         self._impose()
+        self._window.forget({virtual.key for virtual in new.virtual})
         self._engine.watch(self._health.watches)
         servers = sum(1 for _unused in new.servers())
         verb = "starts" if before is None else "has a new configuration"
