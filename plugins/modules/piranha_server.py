@@ -91,17 +91,14 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Drain a real server on both routers and wait for its last connection
-  hosts: piranha_routers
-  become: true
-  tasks:
-    - name: Give it no new connections
-      piranha.lvs.piranha_server:
-        server: web1
-        state: drained
-        reason: kernel update
-        wait: true
-        timeout: 600
+# In a play for both routers, since the one that takes over shall know of it too.
+- name: Give a real server no new connections and wait for its last one
+  piranha.lvs.piranha_server:
+    server: web1
+    state: drained
+    reason: kernel update
+    wait: true
+    timeout: 600
 
 - name: Take it out of one virtual service only
   piranha.lvs.piranha_server:

@@ -68,14 +68,14 @@ def unmargined(text: str | None) -> str | None:
     return "".join(f"{line}\n" for line in lines)
 
 
-EXAMPLES = [
+WRITTEN_EXAMPLES = [
     pytest.param(name, found, id=f"{name}-{index}")
     for name in CHANGING
     for index, found in enumerate(PIECE.finditer(module(name).EXAMPLES))
 ]
 
 
-@pytest.mark.parametrize(("name", "piece"), EXAMPLES)
+@pytest.mark.parametrize(("name", "piece"), WRITTEN_EXAMPLES)
 def test_an_example_does_what_it_says(tmp_path: Path, name: str, piece: re.Match[str]) -> None:
     path = tmp_path / "lvs.cf"
     before, after = unmargined(piece["before"]), unmargined(piece["after"])
