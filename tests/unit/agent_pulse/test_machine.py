@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+import runpy
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from piranha.pulse.machine import HOLDING, SAID, TABLES, Do, Input, Machine, State, Timing
 from piranha.pulse.wire import PeerState, Role
 
+ROOT = Path(__file__).resolve().parents[3]
 TIMING = {role: Timing(role, True, 0.5, 1.5) for role in Role}
 
 
@@ -227,3 +230,10 @@ def test_partner_taken_out_of_the_configuration() -> None:
     standby = machine(Role.PRIMARY)
     standby.retime(Timing(Role.PRIMARY, False, 0.5, 1.5), 101)
     assert standby.state is State.ACTIVE
+
+
+def test_the_page_about_the_takeover_is_that_of_the_tables() -> None:
+    made = runpy.run_path(str(ROOT / "docs/make_takeover.py"))["page"]()
+    assert (ROOT / "docs/takeover.md").read_text(encoding="utf-8") == made, (
+        "run docs/make_takeover.py"
+    )
