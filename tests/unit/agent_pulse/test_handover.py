@@ -77,6 +77,11 @@ virtual any {
     port = 0
     persistent = 60
 }
+virtual several {
+    active = 1
+    address = 192.0.2.104 eth0:4
+    ports = [ 8080 8443 ]
+}
 virtual off {
     active = 0
     address = 192.0.2.103 eth0:3
@@ -112,6 +117,8 @@ def connection(virtual: str, port: int, protocol: int = 6, client_port: int = 50
         ("192.0.2.100", 53, 17, (3, 0)),
         ("192.0.2.101", 4711, 6, (3, 7)),
         ("192.0.2.102", 4711, 6, (0, 0)),
+        ("192.0.2.104", 8080, 6, (0, 0)),
+        ("192.0.2.104", 8443, 6, (0, 0)),
         ("192.0.2.100", 53, 6, None),
         ("192.0.2.100", 81, 6, None),
         ("192.0.2.103", 80, 6, None),

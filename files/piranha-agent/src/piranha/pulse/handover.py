@@ -16,7 +16,7 @@ from ipaddress import ip_address
 from typing import NamedTuple
 
 from piranha.core.ipvs.model import Forward
-from piranha.core.lvs_cf.config import Config, Section
+from piranha.core.lvs_cf.config import Config, Section, service_ports
 from piranha.net.connections import (
     ANY_PROTOCOL,
     Connection,
@@ -91,7 +91,8 @@ class Services:
             self._marked.setdefault(address, []).append(offer)
             return
         protocol = _PROTOCOL.get(settings.text("protocol") or "", -1)
-        self._by_end[protocol, address, settings.number("port") or 0] = offer
+        for port in service_ports(settings):
+            self._by_end[protocol, address, port] = offer
 
     def complete(self, connection: Connection) -> Connection | None:
         """Add what the kernel's list leaves out; None for a connection that is none of ours."""
