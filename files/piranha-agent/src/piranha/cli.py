@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from piranha import __version__, config_cli, metrics_cli, override_cli
 
@@ -28,6 +29,7 @@ SHORTEST, LONGEST = 0.2, 86400.0
 """Seconds between two looks of --watch."""
 
 Command = Callable[[argparse.Namespace], int]
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -40,11 +42,28 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"piranha {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
+    _add_looking(commands)
+    _command(commands, "reload", _reload, "put lvs.cf in force; a bad one changes nothing")
+    override_cli.register(commands, _command, _with_pulse)
+    metrics_cli.register(commands, _command)
+    config_cli.register(commands)
+    _add_nanny(commands)
+    _add_running(commands)
+
+    for name, run, summary in (
+        ("manual", _manual, "print the manual page, for man"),
+        ("completion", _completion, "print completion for bash"),
+    ):
+        commands.add_parser(name, help=summary).set_defaults(run=run)
+    return top
+
+
+def _add_looking(commands: Commands) -> None:
+    """Add what shows what the agent on this router does."""
     show = _command(
         commands, "status", _status, "show state, partner, virtual services and real servers"
     )
     show.add_argument("--json", action="store_true", help="everything there is, as one JSON object")
-
     show.add_argument(
         "-w",
         "--watch",
@@ -59,11 +78,9 @@ def parser() -> argparse.ArgumentParser:
     events.add_argument("-f", "--follow", action="store_true", help="go on as more happens")
     events.add_argument("--json", action="store_true", help="one JSON object a line")
 
-    _command(commands, "reload", _reload, "put lvs.cf in force; a bad one changes nothing")
-    override_cli.register(commands, _command, _with_pulse)
-    metrics_cli.register(commands, _command)
-    config_cli.register(commands)
 
+def _add_nanny(commands: Commands) -> None:
+    """Add the check by hand."""
     nanny = commands.add_parser(
         "nanny",
         help="check real servers once, by hand, and explain the outcome",
@@ -79,6 +96,9 @@ def parser() -> argparse.ArgumentParser:
     _config_option(nanny)
     nanny.set_defaults(run=_nanny)
 
+
+def _add_running(commands: Commands) -> None:
+    """Add what the service itself runs, and what tells of the program."""
     pulse = _command(commands, "pulse", _pulse, "run the router's agent (the service does this)")
     pulse.add_argument(
         "-n", "--nodaemon", action="store_true", help="stay in the foreground, as it always does"
@@ -92,13 +112,6 @@ def parser() -> argparse.ArgumentParser:
 
     version = commands.add_parser("version", help="show the version of this command")
     version.set_defaults(run=_version)
-
-    for name, run, summary in (
-        ("manual", _manual, "print the manual page, for man"),
-        ("completion", _completion, "print completion for bash"),
-    ):
-        commands.add_parser(name, help=summary).set_defaults(run=run)
-    return top
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -117,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    commands: Commands,
     name: str,
     run: Command,
     summary: str,
