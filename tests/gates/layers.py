@@ -81,6 +81,7 @@ def _gates() -> list[Step]:
     lint = _tool("ansible-lint", "--offline", "--profile", "production", "--nocolor")
     docs = _tool("antsibull-docs", "lint-collection-docs", "--plugin-docs",
                  "--validate-collection-refs=self", ".")
+    plays = _tool("python", "-m", "pytest", "-q", "--color=no", "--numprocesses=2", "tests/plays")
     return [
         Step("stage", _gate("stage"), limit=60),
         Step("reuse", _tool("reuse", "lint", "--lines"), limit=60),
@@ -89,6 +90,7 @@ def _gates() -> list[Step]:
         Step("examples", _tool("python", "-m", "tests.gates.examples"), limit=60),
         Step("plugin docs", docs, cwd=STAGED, env=here, limit=120),
         Step("ansible-lint", lint, cwd=STAGED, env=here, limit=240),
+        Step("plays", plays, limit=300, count=pytest_count),
         Step("ansible-test sanity", _gate("sanity"), limit=900, count=sanity_count),
     ]
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """An inventory out of an lvs.cf, and the same file back from it through the filter cluster.
 
-The plugin as Ansible runs it is in tests/unit/plugins/real; here is the pure part.
+The plugin as Ansible runs it is in tests/plays; here is the pure part.
 """
 
 from __future__ import annotations
