@@ -14,6 +14,8 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,6 +25,7 @@ VENV = ROOT / ".venv"
 VENV_BIN = VENV / "bin"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SYSTEM_PYTHON = Path("/usr/bin/python3")
+_POLICY = Path("/usr/sbin/policy-rc.d")
 
 
 class Trouble(Exception):
@@ -149,8 +152,27 @@ def ensure_packages(names: list[str], reason: str) -> None:
     install = [*apt, "install", "-y", "--no-install-recommends", *missing]
     if run_shown([*apt, "update"], env=env) != 0:
         say("  (apt-get update failed; trying with the lists there are)")
-    if run_shown(install, env=env) != 0:
+    with _no_service_starts():
+        status = run_shown(install, env=env)
+    if status != 0:
         raise Trouble("apt-get could not install the packages; its own message is just above")
+
+
+@contextmanager
+def _no_service_starts() -> Iterator[None]:
+    """Keep packages from starting their services; the tests start what they need themselves.
+
+    Every package asks this program first (invoke-rc.d(8)). One that is there already stays.
+    """
+    if _POLICY.exists():
+        yield
+        return
+    _POLICY.write_text("#!/bin/sh\nexit 101\n", encoding="ascii")
+    _POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        _POLICY.unlink(missing_ok=True)
 
 
 def main_guarded(main: object) -> None:
