@@ -86,8 +86,6 @@ _UNIT_MILLISECONDS = {"ms": 1, "s": 1000, "m": 60000, "h": 3600000, "d": 8640000
 _IPV4 = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})\.([0-9]{1,3})")
 _PART = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _CANONICAL_IPV4 = re.compile(rf"{_PART}\.{_PART}\.{_PART}\.{_PART}")
-_OCTETS = "25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9]"
-_CANONICAL = re.compile(rf"(?:{_OCTETS})(?:\.(?:{_OCTETS})){{3}}")
 _IPV4_PARTS = re.compile(r"(?:0[xX][0-9a-fA-F]+|[0-9]+)(?:\.(?:0[xX][0-9a-fA-F]+|[0-9]+)){0,3}")
 _HOST_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?")
 _DEVICE = re.compile(r"[^ \t/\"'#{}\[\],=\x00-\x1f]{1,32}")
@@ -318,7 +316,7 @@ def address_of(text: str) -> tuple[str, tuple[Note, ...]] | None:
 
 
 def _host(row: Directive, text: str, names: bool, index: int = 0) -> Read:
-    if _CANONICAL.fullmatch(text):  # nearly always, and by far the cheapest to tell
+    if _CANONICAL_IPV4.fullmatch(text):  # nearly always, and by far the cheapest to tell
         return Read(text)
     found = address_of(text)
     if found:

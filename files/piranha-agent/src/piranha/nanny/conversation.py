@@ -58,7 +58,10 @@ class Conversation:
         return said
 
     def advance(self) -> Step | None:
-        """Look at `data`; None while more is needed."""
+        """Look at `data`; None while more is needed.
+
+        Every kind has either this or a `feed` of its own, so neither can be made abstract.
+        """
         raise NotImplementedError
 
     def closed(self) -> Outcome:
