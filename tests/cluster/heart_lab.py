@@ -26,7 +26,7 @@ from typing import Any, TextIO, TypeVar
 
 from piranha.control.link import Link
 from piranha.net.rtnetlink import Held, Netlink
-from piranha.pulse import heart
+from piranha.pulse import heart, reading
 from piranha.pulse.resign import resign
 
 VIRTUAL, VIRTUAL6, GATEWAY = "192.0.2.100", "2001:db8::100", "198.51.100.1"
@@ -194,7 +194,7 @@ class Heart:
     def start(self) -> None:
         ours, theirs = socket.socketpair()
         self.state, self.status = {}, None
-        heart.load(self.config.read_text() if self.config.exists() else "")  # as pulse does
+        reading.load(self.config.read_text() if self.config.exists() else "")  # as pulse does
         self.pid = os.fork()
         if self.pid == 0:
             status = 99

@@ -4,12 +4,12 @@
 
 It runs in a child of pulse, forked and not executed. It waits for nothing but its own poll: log
 lines go to pulse as messages that are dropped rather than waited for, its memory is locked and
-it runs with real-time priority where that is allowed. What to do when is engine.py's matter.
+it runs with real-time priority where that is allowed. What to do when is engine.py's matter; the
+hands that do it are holding.py, pathways.py, parting.py and arrival.py, the voice is reporter.py.
 """
 
 from __future__ import annotations
 
-import functools
 import gc
 import os
 import select
@@ -17,35 +17,28 @@ import socket
 import time
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
 
 from piranha.control.link import Link
-from piranha.core.lvs_cf import api
-from piranha.net.addresses import Addresses, VirtualAddress
-from piranha.net.announce import Announcer
+from piranha.net.addresses import Addresses
 from piranha.net.rtnetlink import Netlink
 
 from . import ledger, report
 from .arrival import Arrival
 from .engine import Deed, Effect, Engine
-from .heart_settings import HeartSettings, SettingsError, extract
-from .keys import KeyFileError, read_keys
+from .heart_settings import HeartSettings
+from .holding import Holding, Outcome
 from .parting import Parting
 from .pathways import Pathways
 from .priority import raise_priority
+from .reading import CannotRun, read_settings
+from .reporter import Reporter
 from .wire import SESSION_SIZE, Key
 
 OK, FAILED, CANNOT_RUN = 0, 1, 78
 TELL = 1.0
 """Seconds between two snapshots of the state when nothing changes."""
-MEND = 5.0
-"""Seconds between two attempts to set addresses that could not be set."""
 GOODBYE_GAP = 0.003
 """Seconds after each goodbye, so that one short burst of loss does not take all."""
-
-
-class CannotRun(Exception):
-    """The heart cannot start, or not take a new configuration; the text is one sentence."""
 
 
 def clock() -> float:
@@ -53,49 +46,17 @@ def clock() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-@functools.lru_cache(maxsize=1)
-def load(text: str) -> api.Loaded:
-    """Read a configuration's text, once.
-
-    pulse may call it before it forks (and with the new text on a reload), so that a heart that
-    is started again finds it done: in a virtual machine that saves a tenth of a second, most of
-    it in page faults.
-    """
-    return api.load(text, "lvs.cf")
-
-
-def read_settings(config_path: Path, addresses: Addresses) -> tuple[HeartSettings, tuple[Key, ...]]:
-    """Read the configuration and the key; CannotRun says what is wrong with them."""
-    try:
-        text = api.decode(config_path.read_bytes())
-    except OSError as error:
-        raise CannotRun(f"{config_path}: {error.strerror}") from None
-    loaded = load(text)
-    if loaded.errors:
-        raise CannotRun("; ".join(found.format(str(config_path)) for found in loaded.errors))
-    try:
-        settings = extract(loaded.config, addresses.own())
-        keys = read_keys(settings.key_file) if settings.timing.partnered else ()
-    except SettingsError as error:
-        raise CannotRun(f"{config_path}: {error}") from None
-    except KeyFileError as error:
-        raise CannotRun(str(error)) from None
-    return settings, keys
-
-
 class Heart:
     """One life of the heart."""
 
     def __init__(self, link: Link, config_path: Path, run_dir: Path) -> None:
-        self._link = link
+        self._link, self._reporter = link, Reporter(link)
+        self._log = self._reporter.log
         self._config_path, self._run_dir = config_path, run_dir
         self._addresses = Addresses(Netlink())
         self._settings, keys = read_settings(config_path, self._addresses)
         self._paths = self._open(self._settings)
-        try:
-            self._announcer: Announcer | None = Announcer()
-        except PermissionError:
-            self._announcer = None
+        self._holding = Holding(self._addresses, self._settings.addresses, run_dir, self._log)
         now = clock()
         self._engine = Engine(
             # A lone primary sends nothing; its conversation still wants a key to hold.
@@ -108,9 +69,7 @@ class Heart:
         self._arrival = Arrival(self._settings.services)
         self._parting: Parting | None = None
         self._sessions: tuple[bytes, ...] = ()
-        self._address_problems: list[str] = []
-        self._told: dict[str, Any] = {}
-        self._told_at = self._ticked_at = self._mended_at = 0.0
+        self._told_at = self._ticked_at = 0.0
         self._begun = now
         self._reason = ""
         self._ending = False
@@ -122,14 +81,13 @@ class Heart:
     def live(self) -> int:
         """Run until asked to stop, or until pulse has gone."""
         self._log("info", raise_priority())
-        if self._announcer is None:
-            self._log("err", "announcements are not allowed; pulse needs CAP_NET_RAW")
+        self._holding.complain()
         self._watch()
         now = clock()
         before = ledger.read_session(self._run_dir)
         self._sessions = before.sessions if before else ()
         self._note_session()
-        self._carry(self._engine.start(now, self._adopt()), now)
+        self._carry(self._engine.start(now, self._holding.adopt()), now)
         self._arrival.clear()
         while not self._ending:
             self._turn()
@@ -143,11 +101,8 @@ class Heart:
 
     def _turn(self) -> None:
         """Wait, then: see how long we were away, read all that waits, see what is due."""
-        due = self._engine.next_at()
-        if self._announcer is not None and (announce := self._announcer.next_at()) is not None:
-            due = min(due, announce)
-        if (arrival := self._arrival.next_at()) is not None:
-            due = min(due, arrival)
+        times = (self._engine.next_at(), self._holding.next_at(), self._arrival.next_at())
+        due = min(when for when in times if when is not None)
         # Rounded up: waking a moment early would cost a second turn.
         wait = max(0, min(int((due - clock()) * 1000) + 1, 1000))
         ready = {number for number, _unused in self._poll.poll(wait)}
@@ -161,8 +116,7 @@ class Heart:
         if (taken := self._arrival.step(now)) is not None:
             self._carry(self._engine.take(taken, now), now)
         self._log("notice", self._arrival.news())
-        if self._announcer is not None and (problem := self._announcer.step(now)):
-            self._log("warning", problem)
+        self._holding.step(now)
         self._tick(now)
         if self._link.fileno() in ready:
             self._hear(now)
@@ -179,8 +133,8 @@ class Heart:
         # The engine wakes us at least every deadtime / 8; more than twice as often is a waste.
         if now - self._ticked_at >= min(timing.keepalive, timing.deadtime / 8) / 2:
             self._ticked_at = now
-            self._link.send({"tick": time.monotonic()})
-        if self._address_problems and now - self._mended_at >= MEND and self._engine.holding:
+            self._reporter.tick()
+        if self._engine.holding and self._holding.mend_due(now):
             self._acquire(now)
         if now - self._told_at >= TELL:
             self._tell(now)
@@ -197,11 +151,11 @@ class Heart:
                     if not self._acquire(now):
                         break  # what follows was meant for an owner
                 case Deed.RELEASE:
-                    self._release()
+                    self._holding.release()
                 case Deed.ANNOUNCE:
-                    self._announce(now)
+                    self._holding.announce(now)
                 case Deed.LOOK:
-                    if self._addresses.missing(self._settings.addresses):
+                    if self._holding.gone():
                         self._carry(self._engine.lost(now), now)
                 case Deed.SESSION:
                     self._note_session()
@@ -220,75 +174,13 @@ class Heart:
             self._tell(now)
 
     def _acquire(self, now: float) -> bool:
-        wanted = self._settings.addresses
-        self._mended_at = now
-        self._note_addresses(hold=True)
-        try:
-            problems = self._addresses.acquire(wanted)
-            failed = bool(problems) and len(self._addresses.missing(wanted)) == len(wanted)
-        except OSError as error:
-            problems, failed = [f"the addresses could not be set: {error.strerror}"], True
-        for problem in problems:
-            if problem not in self._address_problems:
-                self._log("err", problem)
-        mended = bool(self._address_problems) and not problems
-        self._address_problems = problems
-        if failed:
+        """Set the addresses; False, and the engine knows, where none could be set."""
+        outcome = self._holding.acquire(now)
+        if outcome is Outcome.FAILED:
             self._carry(self._engine.failed(now), now)
-        elif mended:
-            self._announce(now)
-        return not failed
-
-    def _release(self) -> None:
-        if self._announcer is not None:
-            self._announcer.cancel()
-        self._note_addresses(hold=False)
-        try:
-            problems = self._addresses.release(self._settings.addresses)
-        except OSError as error:
-            problems = [f"the addresses could not be removed: {error.strerror}"]
-        for problem in problems:
-            self._log("crit", problem)
-        self._address_problems = problems
-
-    def _announce(self, now: float) -> None:
-        if self._announcer is None:
-            return
-        self._announcer.begin(self._addresses.devices(self._settings.addresses), now)
-        if problem := self._announcer.step(now):
-            self._log("warning", problem)
-
-    def _adopt(self) -> bool:
-        """See what the kernel holds; True where the addresses are there and ours to hold.
-
-        What an earlier heart has set and is no longer wanted goes; so does a part that nobody
-        was to hold, as a crash in the middle of letting go leaves it.
-        """
-        wanted = self._settings.addresses
-        listed = ledger.read_addresses(self._run_dir)
-        missing = self._addresses.missing(wanted)
-        held = [entry for entry in wanted if entry not in missing]
-        ours = bool(held) and (listed.hold if listed.found else not missing)
-        stale = [entry for entry in listed.addresses if entry not in wanted]
-        for problem in self._addresses.release(stale if ours else [*stale, *held]):
-            self._log("err", problem)
-        if ours:
-            self._log("notice", f"adopts the virtual addresses: {_names(held)}")
-            if missing or stale:
-                self._note_addresses(hold=True)
-                self._address_problems = self._addresses.acquire(missing)
-            elif not listed.found:
-                self._note_addresses(hold=True)
-        return ours
-
-    # -- files --------------------------------------------------------------------------------
-
-    def _note_addresses(self, hold: bool) -> None:
-        try:
-            ledger.write_addresses(self._run_dir, self._settings.addresses, hold)
-        except OSError as error:
-            path = self._run_dir / ledger.ADDRESSES
-            self._log("err", f"{path}: cannot be written ({error.strerror}); see what fills it")
+        elif outcome is Outcome.MENDED:
+            self._holding.announce(now)
+        return outcome is not Outcome.FAILED
 
     def _note_session(self) -> None:
         session = self._engine.conversation.session
@@ -310,36 +202,27 @@ class Heart:
 
     # -- pulse --------------------------------------------------------------------------------
 
-    def _log(self, level: str, text: str) -> None:
-        if text:
-            self._link.send({"event": {"level": level, "text": text}})
-
     def _tell(self, now: float) -> None:
         self._told_at = now
         waiting = now - self._begun < self._settings.timing.deadtime * 2
-        state = report.snapshot(
-            self._engine, self._settings, self._address_problems, self._reason, now
-        )
+        problems = self._holding.problems
+        state = report.snapshot(self._engine, self._settings, problems, self._reason, now)
         state["problems"] += self._paths.problems()
         if waiting:  # until then silence is no news
-            state["problems"] = [*self._address_problems]
-        for problem in state["problems"]:
-            if problem not in [*self._told.get("problems", ()), *self._address_problems]:
-                self._log("warning", problem)
-        self._told = state
-        self._link.send({"state": state})
+            state["problems"] = [*problems]
+        self._reporter.state(state, problems)
 
     def _hear(self, now: float) -> None:
         for message in self._link.receive():
             match message.get("do"):
                 case "stop":
                     self._stop(now)
-                    self._link.send({"answer": message.get("ask"), "ok": True, "result": {}})
+                    self._reporter.answer(message.get("ask"))
                 case "reload":
-                    self._link.send(self._reload(message.get("ask"), now))
+                    self._reporter.answer(message.get("ask"), self._reload(now))
                 case other:
                     error = f"the heart does not know {other!r}"
-                    self._link.send({"answer": message.get("ask"), "ok": False, "error": error})
+                    self._reporter.answer(message.get("ask"), error)
         if self._link.closed and not self._ending:
             self._stop(now)
 
@@ -358,34 +241,24 @@ class Heart:
             self._parting = Parting(self._engine, self._paths, services, clock)
         self._parting.hand_over()
 
-    def _reload(self, ask: object, now: float) -> dict[str, Any]:
+    def _reload(self, now: float) -> str | None:
         """Take a new configuration, or leave everything as it is and say why."""
         try:
             settings, keys = read_settings(self._config_path, self._addresses)
             paths = self._open(settings, self._paths)
         except CannotRun as error:
-            return {"answer": ask, "ok": False, "error": str(error)}
-        before, self._settings = self._settings, settings
-        self._paths = paths
+            return str(error)
+        self._settings, self._paths = settings, paths
         self._arrival.services = settings.services
         self._watch()
-        self._exchange(before.addresses, now)
+        if self._holding.exchange(settings.addresses, self._engine.holding):
+            self._acquire(now)
+            self._holding.announce(now)
         keys = keys or self._engine.conversation.keys
         self._carry(self._engine.reload(keys, settings.timing, settings.digest, now), now)
         self._note_session()
         self._tell(now)
-        return {"answer": ask, "ok": True, "result": {}}
-
-    def _exchange(self, before: tuple[VirtualAddress, ...], now: float) -> None:
-        """Remove addresses that have gone from the configuration, set those that have come."""
-        wanted = self._settings.addresses
-        if not self._engine.holding or before == wanted:
-            return
-        gone = [entry for entry in before if entry not in wanted]
-        for problem in self._addresses.release(gone):
-            self._log("err", problem)
-        self._acquire(now)
-        self._announce(now)
+        return None
 
     def _open(self, settings: HeartSettings, old: Pathways | None = None) -> Pathways:
         try:
@@ -410,7 +283,3 @@ def run(sock: socket.socket, config_path: Path, run_dir: Path) -> int:
         return CANNOT_RUN
     gc.freeze()
     return heart.live()
-
-
-def _names(addresses: list[VirtualAddress]) -> str:
-    return ", ".join(entry.address for entry in addresses)

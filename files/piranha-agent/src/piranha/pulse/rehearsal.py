@@ -19,7 +19,8 @@ from piranha.net.sync import Backup
 
 from . import report
 from .engine import Engine
-from .heart import clock, read_settings
+from .heart import clock
+from .reading import read_settings
 from .wire import SESSION_SIZE, Key
 
 

@@ -1,0 +1,49 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads what the heart runs with: the configuration in force, and the key. Decides nothing."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+from piranha.core.lvs_cf import api
+from piranha.net.addresses import Addresses
+
+from .heart_settings import HeartSettings, SettingsError, extract
+from .keys import KeyFileError, read_keys
+from .wire import Key
+
+
+class CannotRun(Exception):
+    """The heart cannot start, or not take a new configuration; the text is one sentence."""
+
+
+@functools.lru_cache(maxsize=1)
+def load(text: str) -> api.Loaded:
+    """Read a configuration's text, once.
+
+    pulse may call it before it forks (and with the new text on a reload), so that a heart that
+    is started again finds it done: in a virtual machine that saves a tenth of a second, most of
+    it in page faults.
+    """
+    return api.load(text, "lvs.cf")
+
+
+def read_settings(config_path: Path, addresses: Addresses) -> tuple[HeartSettings, tuple[Key, ...]]:
+    """Read the configuration and the key; CannotRun says what is wrong with them."""
+    try:
+        text = api.decode(config_path.read_bytes())
+    except OSError as error:
+        raise CannotRun(f"{config_path}: {error.strerror}") from None
+    loaded = load(text)
+    if loaded.errors:
+        raise CannotRun("; ".join(found.format(str(config_path)) for found in loaded.errors))
+    try:
+        settings = extract(loaded.config, addresses.own())
+        keys = read_keys(settings.key_file) if settings.timing.partnered else ()
+    except SettingsError as error:
+        raise CannotRun(f"{config_path}: {error}") from None
+    except KeyFileError as error:
+        raise CannotRun(str(error)) from None
+    return settings, keys
