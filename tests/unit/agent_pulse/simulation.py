@@ -57,6 +57,7 @@ class Router:
     holds: bool = False
     intends: bool = False  # addresses.json says that the addresses are to be held
     broken: bool = False  # setting addresses fails
+    linked: bool = True  # the interfaces of the virtual addresses have their link
     wanted: bool = True  # the service is to run
     stopped_until: float = 0.0  # the heart does not run (SIGSTOP, a hang)
     frozen_until: float = 0.0  # nothing on the machine runs
@@ -107,6 +108,7 @@ class World:
         self.half_since: float | None = None
         self.none_since: float | None = 0.0
         self.two_since: float | None = None
+        self.useless_since: float | None = None
         self.took = 0
         self.taken = 0
         self.trace: list[str] = []
@@ -163,8 +165,13 @@ class World:
         owners = sum(router.holds for router in self.routers)
         self.none_since = self.since(self.none_since, owners == 0)
         self.two_since = self.since(self.two_since, owners == 2)
+        useless = any(
+            router.holds and not router.linked and other.linked
+            for router, other in zip(self.routers, reversed(self.routers), strict=True)
+        )
+        self.useless_since = self.since(self.useless_since, useless)
         for router in self.routers:
-            able = router.runs(self.now) and not router.broken
+            able = router.runs(self.now) and not router.broken and router.linked
             router.able_since = self.since(router.able_since, able)
 
     def since(self, before: float | None, true: bool) -> float | None:
@@ -182,6 +189,10 @@ class World:
             both = self.now - max(self.two_since, self.half_since)
             if both > 2 * self.deadtime + 2 * self.keepalive:
                 self.fail(f"two owners for {both:.3f} s though one hears the other")
+        if self.useless_since is not None:
+            useless = self.now - max(self.useless_since, self.calm_since)
+            if useless > self.deadtime + 2 * self.keepalive:
+                self.fail(f"an owner without a link for {useless:.3f} s beside one with it")
         able = [r.able_since for r in self.routers if r.able_since is not None]
         if self.none_since is not None and able:
             none = self.now - max(self.none_since, min(able))
@@ -227,6 +238,7 @@ class World:
         router.ticked = self.now
         router.resigned = False
         self.carry(number, router.engine.start(now, router.holds and router.intends))
+        self.carry(number, router.engine.carrier(router.linked, now))
         self.schedule(number)
         self.watch(number)
 
@@ -361,6 +373,7 @@ class World:
             self.power_cut,
             self.stop,
             self.break_addresses,
+            self.unplug,
             self.retime,
         ]
         kind = self.random.choice(kinds)
@@ -455,6 +468,27 @@ class World:
 
         self.later(length, mend)
 
+    def unplug(self, number: int, length: float) -> None:
+        """An interface of the virtual addresses loses its link; heartbeats go on elsewhere."""
+        self.plug(number, linked=False)
+        self.later(length, partial(self.plug, number, linked=True))
+
+    def plug(self, number: int, linked: bool) -> None:
+        router = self.routers[number]
+        router.linked = linked
+        if router.powered and router.engine is not None:
+            # Who hangs hears of it late: the kernel keeps the news in a queue.
+            when = max(self.now, router.frozen_until, router.stopped_until)
+            self.at(when, partial(self.tell_link, number))
+
+    def tell_link(self, number: int) -> None:
+        router = self.routers[number]
+        if router.runs(self.now) and router.engine is not None:
+            now = router.clock(self.now)
+            self.carry(number, router.engine.woke(now))
+            self.carry(number, router.engine.carrier(router.linked, now))
+            self.schedule(number)
+
     def retime(self, number: int, length: float) -> None:
         router = self.routers[number]
         if not router.runs(self.now) or router.engine is None:
@@ -470,6 +504,7 @@ class World:
         self.mend()
         for number, router in enumerate(self.routers):
             router.broken = False
+            self.plug(number, linked=True)
             router.frozen_until = min(router.frozen_until, self.now)
             router.stopped_until = min(router.stopped_until, self.now)
             router.startable_at = min(router.startable_at, self.now)

@@ -210,6 +210,35 @@ def test_a_router_that_cannot_says_so_and_tries_again() -> None:
     assert state(made) is State.STANDBY
 
 
+def test_without_a_link_an_owner_lets_go_to_whoever_can_and_takes_nothing() -> None:
+    made = machine(Role.PRIMARY, holding=True)
+    assert made.carrier(False, 100.1) == [], "nobody else serves"
+    run(made, 100.1, 103.0)
+    assert made.state is State.ACTIVE
+    (step,) = made.heard(PeerState.STANDBY, 103.1)
+    assert step.do == (Do.HAND_OVER, Do.RELEASE, Do.SEND)
+    assert state(made) is State.FAULT
+    run(made, 103.1, 120.0)  # silence and the time to try again
+    assert state(made) is State.FAULT
+    made.carrier(True, 120.0)
+    assert state(made) is State.STANDBY
+
+
+def test_who_lets_go_at_once_where_the_partner_was_heard() -> None:
+    for role in Role:
+        made = machine(role, holding=True)
+        made.heard(PeerState.STANDBY, 100.2)
+        made.carrier(False, 100.3)
+        assert made.state is State.FAULT
+
+
+def test_a_lone_router_heeds_no_link() -> None:
+    made = machine(Role.PRIMARY, partnered=False)
+    made.carrier(False, 100.1)
+    run(made, 100.1, 110.0)
+    assert made.state is State.ACTIVE
+
+
 def test_heartbeats_keep_their_pace() -> None:
     made = machine(Role.PRIMARY)
     sent, now = [], 100.0

@@ -58,6 +58,7 @@ _LEVELS = {
     Input.PAUSED: "warning",
     Input.LOST: "warning",
     Input.FAILED: "err",
+    Input.UNLINKED: "err",
     Input.SILENT: "warning",
 }
 
@@ -89,6 +90,8 @@ class Engine:
             keys, timing.role, timing.keepalive, timing.deadtime, new_session
         )
         self.conversation.digest = digest
+        self.genuine = False
+        """Whether the datagram received last came from the partner, if late: its path works."""
         self.partner_digest: bytes | None = None
         """The digest the partner sent last; None before its first heartbeat."""
 
@@ -103,6 +106,7 @@ class Engine:
     def received(self, data: bytes, now: float) -> list[Effect]:
         """A datagram from one of the partner's addresses."""
         verdict = self.conversation.accept(data, now)
+        self.genuine = isinstance(verdict, Accepted) or verdict.reason is Reason.LATE
         if not isinstance(verdict, Accepted):
             if verdict.answer is None or not self.machine.timing.partnered:
                 return []
@@ -133,6 +137,10 @@ class Engine:
     def failed(self, now: float) -> list[Effect]:
         """The answer to ACQUIRE where no address could be set."""
         return self._carry(self.machine.failed(now), now)
+
+    def carrier(self, linked: bool, now: float) -> list[Effect]:
+        """Whether all interfaces of the virtual addresses have their link, now and until told."""
+        return self._carry(self.machine.carrier(linked, now), now)
 
     def stop(self, now: float) -> list[Effect]:
         """Hand over and end."""
@@ -256,7 +264,7 @@ class Engine:
             )
         if self.machine.state is State.CONTESTED:
             said.append(f"{partner} holds the virtual addresses as well")
-        if self.machine.state is State.FAULT:
+        if self.machine.state is State.FAULT and self.machine.linked:
             said.append("the virtual addresses could not be set here; see the log")
         return said
 

@@ -20,6 +20,9 @@ Rules behind the tables:
   but be in DOUBT: believe nothing said before (new session), look what the kernel holds, and
   give way to a partner that is active, whatever the roles. The answer takes one round trip.
 - An adopted address is not announced again: nobody else had it.
+- A router of which an interface of the virtual addresses has lost its link takes nothing, and
+  lets go as soon as it knows of a partner that can take over, or has. Without one it keeps what
+  it has: nobody else serves, and the other interfaces may still be of use.
 - Whoever is asked to stop hands its connections over before it lets go of the addresses, since a
   packet that comes before its connection is answered with a reset; and those that began meanwhile
   once it has let go, before the goodbye.
@@ -79,6 +82,8 @@ class Input(enum.Enum):
     PAUSED = "this heart did not run for a while"
     LOST = "the kernel no longer holds the addresses"
     FAILED = "the addresses could not be set"
+    UNLINKED = "an interface of the virtual addresses has no link"
+    LINKED = "the interfaces of the virtual addresses have their link again"
     RETRY = "time to try again"
     STOP = "asked to stop"
     BEAT = "time for a heartbeat"
@@ -115,6 +120,7 @@ _SURE = Next(State.ACTIVE, (Do.ANNOUNCE, Do.SEND))
 _DOUBT = Next(State.DOUBT, (Do.ROTATE, Do.LOOK, Do.SEND))
 _LEAVE = Next(State.STOPPED, (Do.HAND_OVER, Do.RELEASE, Do.HAND_OVER, Do.GOODBYE))
 _BROKEN = Next(State.FAULT, (Do.RELEASE, Do.SEND))
+_NO_LINK = Next(State.FAULT, (Do.HAND_OVER, Do.RELEASE, Do.SEND))
 
 
 def _row(state: State, **cells: Next) -> dict[Input, Next]:
@@ -139,6 +145,7 @@ _COMMON: dict[State, dict[Input, Next]] = {
         PEER_GONE=_TAKE,
         PEER_FAULT=_TAKE,
         PAUSED=Next(State.STANDBY, (Do.ROTATE, Do.SEND)),
+        UNLINKED=Next(State.FAULT, (Do.SEND,)),
         STOP=Next(State.STOPPED, (Do.GOODBYE,)),
     ),
     State.ACTIVE: _row(
@@ -147,6 +154,7 @@ _COMMON: dict[State, dict[Input, Next]] = {
         PAUSED=_DOUBT,
         LOST=Next(State.ACTIVE, (Do.ACQUIRE, Do.ANNOUNCE)),
         FAILED=_BROKEN,
+        UNLINKED=_NO_LINK,
         STOP=_LEAVE,
     ),
     State.CONTESTED: _row(
@@ -160,6 +168,7 @@ _COMMON: dict[State, dict[Input, Next]] = {
         PAUSED=_DOUBT,
         LOST=Next(State.STANDBY, (Do.RELEASE, Do.SEND)),
         FAILED=_BROKEN,
+        UNLINKED=_NO_LINK,
         STOP=_LEAVE,
     ),
     State.DOUBT: _row(
@@ -174,12 +183,14 @@ _COMMON: dict[State, dict[Input, Next]] = {
         PAUSED=_DOUBT,
         LOST=_GIVE_WAY,
         FAILED=_BROKEN,
+        UNLINKED=_NO_LINK,
         STOP=_LEAVE,
     ),
     State.FAULT: _row(
         State.FAULT,
         PAUSED=Next(State.FAULT, (Do.ROTATE, Do.SEND)),
         RETRY=Next(State.STANDBY, (Do.SEND,)),
+        LINKED=Next(State.STANDBY, (Do.SEND,)),
         STOP=Next(State.STOPPED, (Do.GOODBYE,)),
     ),
     State.STOPPED: _row(State.STOPPED),
@@ -211,6 +222,10 @@ _HEARD: Mapping[PeerState, Input] = {
     PeerState.DOUBT: Input.PEER_DOUBT,
     PeerState.FAULT: Input.PEER_FAULT,
 }
+
+
+_ABLE = frozenset({PeerState.STANDBY, PeerState.ACTIVE, PeerState.DOUBT})
+"""What a partner says that can have the addresses, or has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +276,8 @@ class Machine:
         self._send_at = now
         self._contest_at = now
         self._retry_at = now
+        self.linked = True
+        """Whether all interfaces of the virtual addresses have their link, as far as is known."""
 
     def start(self, now: float, holding: bool) -> list[Step]:
         """Begin; `holding`: the kernel has the addresses, and they were ours."""
@@ -277,7 +294,7 @@ class Machine:
         self.heard_at = now
         self.partner = None if gone else beat
         self._dead_at = now + self.timing.deadtime
-        return self._feed(why, now)
+        return self._feed(why, now) + self._unlinked(now)
 
     def woke(self, now: float) -> list[Step]:
         """The caller runs again, and has not yet read what waits in its sockets.
@@ -303,7 +320,7 @@ class Machine:
             self._dead_at = now + self.timing.deadtime
         if self.state is State.CONTESTED and now >= self._contest_at:
             steps += self._feed(Input.UNYIELDING, now)
-        if self.state is State.FAULT and now >= self._retry_at:
+        if self._may_retry and now >= self._retry_at:
             steps += self._feed(Input.RETRY, now)
         if now >= self._send_at:
             self._send_at = max(self._send_at + self.timing.keepalive, now)
@@ -317,9 +334,14 @@ class Machine:
             times.append(self._dead_at)
         if self.state is State.CONTESTED:
             times.append(self._contest_at)
-        if self.state is State.FAULT:
+        if self._may_retry:
             times.append(self._retry_at)
         return min(times)
+
+    def carrier(self, linked: bool, now: float) -> list[Step]:
+        """Whether all interfaces of the virtual addresses have their link, now and until told."""
+        self.linked = linked
+        return self._feed(Input.LINKED, now) if linked else self._unlinked(now)
 
     def unlinked(self, now: float) -> None:
         """No link carries traffic yet, so silence says nothing; for the time after the start."""
@@ -344,6 +366,17 @@ class Machine:
         self._dead_at = now + timing.deadtime
         self._send_at = min(self._send_at, now + timing.keepalive)
         return self._alone(now)
+
+    @property
+    def _may_retry(self) -> bool:
+        return self.state is State.FAULT and (self.linked or not self.timing.partnered)
+
+    def _unlinked(self, now: float) -> list[Step]:
+        if self.linked or not self.timing.partnered:
+            return []
+        if self.state in HOLDING and self.partner not in _ABLE:
+            return []
+        return self._feed(Input.UNLINKED, now)
 
     def _alone(self, now: float) -> list[Step]:
         return [] if self.timing.partnered else self._feed(Input.ALONE, now)
