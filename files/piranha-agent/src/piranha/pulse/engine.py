@@ -17,6 +17,7 @@ from .conversation import Accepted, Conversation
 from .handover import confirmed, receipt
 from .machine import HOLDING, SAID, Do, Input, Machine, State, Step, Timing
 from .wire import Key, Kind, PeerState, Reason
+from .word import Word, decode, encode
 
 
 class Deed(enum.Enum):
@@ -94,6 +95,12 @@ class Engine:
         """Whether the datagram received last came from the partner, if late: its path works."""
         self.partner_digest: bytes | None = None
         """The digest the partner sent last; None before its first heartbeat."""
+        self.word: Word | None = None
+        """What this router tells of its failover services; None: it has none."""
+        self.partner_word: Word | None = None
+        """What the partner said last of its own."""
+        self.unfit_for = ""
+        """Why this router gave the addresses up by itself; counts while it is in FAULT."""
 
     def start(self, now: float, holding: bool) -> list[Effect]:
         """Begin; `holding`: the kernel has the addresses and they were ours before."""
@@ -118,6 +125,7 @@ class Engine:
         if verdict.closed_us:
             effects += self._rotate(now)
         self.partner_digest = verdict.beat.digest
+        self.partner_word = decode(verdict.beat.kind, verdict.beat.body) or self.partner_word
         steps = self.machine.heard(verdict.beat.state, now)
         effects += self._carry(steps, now)
         if verdict.introduced and not any(effect.deed is Deed.SEND for effect in effects):
@@ -136,11 +144,24 @@ class Engine:
 
     def failed(self, now: float) -> list[Effect]:
         """The answer to ACQUIRE where no address could be set."""
+        self.unfit_for = ""
         return self._carry(self.machine.failed(now), now)
 
     def carrier(self, linked: bool, now: float) -> list[Effect]:
         """Whether all interfaces of the virtual addresses have their link, now and until told."""
         return self._carry(self.machine.carrier(linked, now), now)
+
+    def unfit(self, why: str, now: float) -> list[Effect]:
+        """Let the partner have the addresses, since they are of no use here. why: in words."""
+        self.unfit_for = why
+        return self._carry(self.machine.failed(now), now, why)
+
+    def say(self, word: Word, now: float) -> list[Effect]:
+        """Tell the partner something else of our services from now on, and at once."""
+        if word == self.word:
+            return []
+        self.word = word
+        return self._send(now)
 
     def stop(self, now: float) -> list[Effect]:
         """Hand over and end."""
@@ -201,11 +222,11 @@ class Engine:
         """Whether this router is to have the addresses."""
         return self.machine.state in HOLDING
 
-    def _carry(self, steps: list[Step], now: float) -> list[Effect]:
+    def _carry(self, steps: list[Step], now: float, why: str = "") -> list[Effect]:
         effects: list[Effect] = []
         for step in steps:
             if step.before is not step.after:
-                effects.append(_told(step))
+                effects.append(_told(step, why))
             for do in step.do:
                 effects += self._do(do, step.after, now)
         return effects
@@ -235,7 +256,10 @@ class Engine:
         if not self.machine.timing.partnered:
             return []
         said = SAID[self.machine.state] if state is None else state
-        return [Effect(Deed.SEND, self.conversation.compose(said, now))]
+        kind, body = Kind.PLAIN, b""
+        if self.word is not None:
+            kind, body = Kind.SERVICES, encode(self.word)
+        return [Effect(Deed.SEND, self.conversation.compose(said, now, kind=kind, body=body))]
 
     def _rotate(self, now: float) -> list[Effect]:
         self.conversation.rotate()
@@ -265,7 +289,8 @@ class Engine:
         if self.machine.state is State.CONTESTED:
             said.append(f"{partner} holds the virtual addresses as well")
         if self.machine.state is State.FAULT and self.machine.linked:
-            said.append("the virtual addresses could not be set here; see the log")
+            unset = "the virtual addresses could not be set here; see the log"
+            said.append(self.unfit_for or unset)
         return said
 
 
@@ -283,11 +308,11 @@ _WHY_SILENT = {
 """Reasons that explain a silence, the likeliest first."""
 
 
-def _told(step: Step) -> Effect:
+def _told(step: Step, why: str = "") -> Effect:
     outcome = _OUTCOME[step.before in HOLDING, step.after in HOLDING]
     level = _LEVELS.get(step.why, "notice")
     return Effect(
         Deed.LOG,
         level=level,
-        text=f"{step.why.value}: {outcome} ({step.before.value} -> {step.after.value})",
+        text=f"{why or step.why.value}: {outcome} ({step.before.value} -> {step.after.value})",
     )

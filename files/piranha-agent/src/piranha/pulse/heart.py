@@ -17,6 +17,7 @@ import socket
 import time
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 from piranha.control.link import Link
 from piranha.net.addresses import Addresses
@@ -33,6 +34,7 @@ from .priority import raise_priority
 from .reading import CannotRun, read_settings
 from .reporter import Reporter
 from .wire import SESSION_SIZE, Key
+from .word import UNSURE, from_json
 
 OK, FAILED, CANNOT_RUN = 0, 1, 78
 TELL = 1.0
@@ -66,6 +68,8 @@ class Heart:
             lambda: os.urandom(SESSION_SIZE),
             now,
         )
+        if self._settings.fos:
+            self._engine.word = UNSURE
         self._arrival = Arrival(self._settings.services)
         self._parting: Parting | None = None
         self._sessions: tuple[bytes, ...] = ()
@@ -110,8 +114,11 @@ class Heart:
         self._carry(self._engine.woke(now), now)
         if not self._linked:
             self._await_link(now)
+        word = self._engine.partner_word
         for data in self._paths.receive(ready):
             self._carry(self._engine.received(data, now), now)
+        if self._engine.partner_word != word:
+            self._tell(now)  # fos may wait for it
         self._carry(self._engine.tick(now), now)
         if (taken := self._arrival.step(now)) is not None:
             self._carry(self._engine.take(taken, now), now)
@@ -220,11 +227,23 @@ class Heart:
                     self._reporter.answer(message.get("ask"))
                 case "reload":
                     self._reporter.answer(message.get("ask"), self._reload(now))
+                case "say" | "unfit":
+                    self._services(message, now)
                 case other:
                     error = f"the heart does not know {other!r}"
                     self._reporter.answer(message.get("ask"), error)
         if self._link.closed and not self._ending:
             self._stop(now)
+
+    def _services(self, message: dict[str, Any], now: float) -> None:
+        """What pulse asks in the name of fos: another word to the partner, or to let go."""
+        said = message.get("with")
+        said = said if isinstance(said, dict) else {}
+        if message.get("do") == "unfit":
+            self._carry(self._engine.unfit(str(said.get("why")), now), now)
+        elif (word := from_json(said)) is not None:
+            self._carry(self._engine.say(word, now), now)
+        self._reporter.answer(message.get("ask"))
 
     def _stop(self, now: float) -> None:
         """Hand over and let go, then say goodbye, a few times over."""

@@ -43,6 +43,8 @@ class HeartSettings:
     services: Services
     digest: bytes
     """Of the configuration's meaning: comments and spacing do not count."""
+    fos: bool = False
+    """The addresses are those of failover services."""
 
     @property
     def role(self) -> Role:
@@ -89,6 +91,7 @@ def extract(config: Config, own: frozenset[Address]) -> HeartSettings:
         addresses=_virtual_addresses(config, role),
         services=Services(config),
         digest=hashlib.sha256(write(config).encode()).digest()[:DIGEST_SIZE],
+        fos=section.text("service") == "fos",
     )
 
 
@@ -162,10 +165,12 @@ def _links(section: Section, key: str) -> list[Address]:
 
 def _virtual_addresses(config: Config, role: Role) -> tuple[VirtualAddress, ...]:
     found: dict[Address, VirtualAddress] = {}
-    for block in config.virtual:
+    fos = config.globals.text("service") == "fos"
+    for block in config.in_use():
         if block.settings.flag("active"):
-            _collect(found, block.settings, "address", role, f"virtual {block.name}")
-    if config.globals.text("network") == "nat":
+            kind = "failover" if fos else "virtual"
+            _collect(found, block.settings, "address", role, f"{kind} {block.name}")
+    if config.globals.text("network") == "nat" and not fos:
         _collect(found, config.globals, "nat_router", role, "nat_router")
     return tuple(found.values())
 

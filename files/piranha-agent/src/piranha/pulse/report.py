@@ -10,6 +10,7 @@ from typing import Any
 from .engine import Engine
 from .heart_settings import HeartSettings
 from .wire import Reason
+from .word import to_json
 
 
 def snapshot(
@@ -54,4 +55,6 @@ def _peer(engine: Engine, settings: HeartSettings, wall: float) -> dict[str, Any
         "state": "down" if machine.partner is None else machine.partner.name.lower(),
         "heard": None if machine.heard_at is None else round(machine.heard_at + wall, 3),
         "digest": None if digest is None else digest.hex(),
+        # A silent partner's last word is no news.
+        "services": to_json(None if machine.partner is None else engine.partner_word),
     }

@@ -14,7 +14,6 @@ import functools
 import importlib
 import os
 import signal
-import socket
 import time
 import traceback
 from collections.abc import Callable
@@ -24,25 +23,23 @@ from typing import Any
 
 from piranha import __version__
 from piranha.control.link import Link
-from piranha.control.protocol import CHANGES, Encoded, Request, event_of
-from piranha.control.server import ControlServer, Refusal, user_name
+from piranha.control.protocol import Request, event_of
+from piranha.control.server import ControlServer, Refusal
 from piranha.pulse import settings, supervision, warm
+from piranha.pulse.answers import ANSWER_LIMIT, FOS, HEART, LVSD, Answers
 from piranha.pulse.journal import Log, Notify, say
 from piranha.pulse.names import CONFIG_IN_FORCE, LOCK, SOCKET
 from piranha.pulse.supervision import Do, Policy
 from piranha.pulse.ward import ChildRun, Understudies, Understudy, Ward, run_child
 
-HEART, LVSD = "heart", "lvsd"
-
 FIRST_TICK = 10.0
 """Seconds that the very first tick may take: a cold machine, a slow disk."""
 
-LVSD_SILENCE = 60.0
-"""Seconds without a tick after which lvsd hangs; programming a huge table takes a few."""
+WORKER_SILENCE = 60.0
+"""Seconds without a tick after which lvsd or fos hangs; programming a huge table takes a few."""
 
 RESIGN_LIMIT = 5.0
-ANSWER_LIMIT = 10.0
-STOP_LIMIT = {HEART: 3.0, LVSD: 3.0}
+STOP_LIMIT = {HEART: 3.0, LVSD: 3.0, FOS: 3.0}
 READY_LIMIT = 10.0
 NEXT_HEARTS = 2
 """Hearts that wait: one alone, a second death before the next has rehearsed (2 s in user-mode
@@ -97,7 +94,6 @@ class Supervisor:
         self._status_at_end = 0
         self._ended = asyncio.Event()
         self._reloading = asyncio.Lock()
-        self._begin = time.monotonic()
         self._resigned = 0
         rehearse = functools.partial(jobs.rehearse, self._in_force)
         live = functools.partial(run_child, jobs.heart, self._in_force, run_dir)
@@ -108,16 +104,8 @@ class Supervisor:
         self._next_heart = Understudies(hearts)
         self._next_resign = Understudy("resign", rehearse, self._resigning)
         self._tasks: set[asyncio.Task[None]] = set()
-        self.server = ControlServer(
-            run_dir / SOCKET,
-            {
-                "status": self._status,
-                "reload": self._reload_asked,
-                "version": self._version,
-                "servers": self._of_lvsd,
-                "override": self._of_lvsd,
-            },
-        )
+        handlers = Answers(config_path, self._wards, self._facts).handlers()
+        self.server = ControlServer(run_dir / SOCKET, {**handlers, "reload": self._reload_asked})
 
     async def run(self, first: settings.Settings) -> int:
         """Run until a signal ends it; gives the exit status."""
@@ -149,7 +137,7 @@ class Supervisor:
     def _policy(name: str, current: settings.Settings) -> Policy:
         if name == HEART:
             return Policy(name, current.deadtime / 2, FIRST_TICK, resigns=True)
-        return Policy(name, LVSD_SILENCE, None)
+        return Policy(name, WORKER_SILENCE, None)
 
     def _look(self) -> None:
         """See who ended, decide, act, and set the clock for the next look."""
@@ -324,62 +312,16 @@ class Supervisor:
 
     # -- requests -----------------------------------------------------------------------------
 
-    async def _status(self, request: Request) -> dict[str, Any]:
-        now = asyncio.get_running_loop().time()
-        wards = self._wards.items()
+    def _facts(self) -> dict[str, Any]:
         return {
-            "host": socket.gethostname(),
-            "version": __version__,
-            **{name: ward.state for name, ward in wards if name != LVSD},
-            LVSD: await self._lvsd_state(detail=request.arguments.get("detail") is not False),
-            "ages": {
-                name: None if ward.state is None else round(now - ward.state_at, 3)
-                for name, ward in wards
-            },
-            "pulse": {
-                "uptime": round(time.monotonic() - self._begin, 3),
-                "config": str(self._config_path),
-                "restarts": {name: ward.restarts for name, ward in wards},
-                "running": {name: ward.process is not None for name, ward in wards},
-                "pids": {name: ward.process and ward.process.pid for name, ward in wards},
-                "understudies": self._next_heart.ready and self._next_resign.ready,
-                "resigned": self._resigned,
-                "stopping": self._stopping,
-            },
+            "understudies": self._next_heart.ready and self._next_resign.ready,
+            "resigned": self._resigned,
+            "stopping": self._stopping,
         }
-
-    async def _lvsd_state(self, *, detail: bool) -> dict[str, Any] | None:
-        """Give lvsd's last words with all virtual services, which it tells in pages."""
-        ward = self._wards.get(LVSD)
-        if ward is None or ward.state is None:
-            return None
-        pages: list[str] = []
-        start: int | None = 0
-        while detail and start is not None:
-            answer = await ward.request("services", ANSWER_LIMIT, {"start": start})
-            if answer.get("ok") is not True:
-                break
-            pages.append(str(answer["result"].get("text", "")))
-            start = answer["result"].get("next")
-        return {**ward.state, **({"virtual": Encoded(pages)} if detail else {})}
-
-    async def _of_lvsd(self, request: Request) -> dict[str, Any]:
-        """Hand a request on to lvsd; who asks is known here."""
-        arguments = dict(request.arguments)
-        if request.do in CHANGES:
-            arguments.setdefault("by", user_name(request.uid))
-        answer = await self._wards[LVSD].request(request.do, ANSWER_LIMIT, arguments)
-        if answer.get("ok") is not True:
-            raise Refusal(f"lvsd: {answer.get('error', 'refused without a reason')}")
-        result = answer.get("result")
-        return result if isinstance(result, dict) else {}
 
     async def _reload_asked(self, request: Request) -> dict[str, Any]:
         await self._reload()
         return {"warnings": list(self._settings.warnings) if self._settings else []}
-
-    async def _version(self, request: Request) -> dict[str, Any]:
-        return {"version": __version__}
 
     def _task(self, work: Callable[[], Any]) -> None:
         task = asyncio.get_running_loop().create_task(work())

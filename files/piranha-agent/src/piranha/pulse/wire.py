@@ -98,6 +98,8 @@ class Kind(enum.IntEnum):
     """Connections that the receiver is to take over (handover.py)."""
     TAKEN = 2
     """The receipt for such."""
+    SERVICES = 3
+    """What the sender has to say of its failover services (word.py)."""
 
 
 class Reason(enum.Enum):
