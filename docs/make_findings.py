@@ -138,6 +138,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     ),
     "W310": (_TOP, f"{_TOP}backup_private = 10.0.0.2\n"),
     "W311": (_PORT, "    check = icmp\n    send = hello\n"),
+    "W312": (_PORT, "    quorum = 2\n"),
     "A301": ("192.0.2.80 eth0:1\n", "192.0.2.80 eth0\n"),
     "A302": (_PORT, "    pmask = 255.255.255.0\n"),
     "A303": ("nat_router = 198.51.100.1 eth1:1\n", ""),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: piranha_server
-short_description: Drain, disable or enable a real server, or set its weight, on a running router
+short_description: Drain, disable, force up or enable a real server, or set its weight, on a running router
 version_added: "0.1.0"
 author: piranha.lvs founders (@piranha-lvs)
 description:
@@ -49,10 +49,11 @@ options:
     description:
       - V(drained) lets the connections live that it has and gives it no new ones (weight 0).
       - V(disabled) takes it out of the table for maintenance, whatever its checks say. Its connections break.
+      - V(forced_up) gives it connections as its weight says though its checks fail, for as long as you know better than they.
       - V(enabled) lets it serve again as its checks and its weight say.
       - If not given, this stays as it is.
     type: str
-    choices: [enabled, drained, disabled]
+    choices: [enabled, drained, disabled, forced_up]
   weight:
     description:
       - A weight from V(0) to V(65535) in place of that of C(lvs.cf), or V(configured) for that of C(lvs.cf) again.
@@ -107,6 +108,12 @@ EXAMPLES = r"""
     state: disabled
     reason: disk is replaced
     by: "{{ lookup('env', 'USER') }}"
+
+- name: Let it serve though its check fails, since the check itself is broken
+  piranha.lvs.piranha_server:
+    server: web1
+    state: forced_up
+    reason: the page that the check asks for has moved
 
 - name: Let it serve again, carefully
   piranha.lvs.piranha_server:
@@ -187,7 +194,7 @@ def main() -> None:
         argument_spec={
             "server": {"type": "str", "required": True, "aliases": ["name"]},
             "virtual": {"type": "str"},
-            "state": {"type": "str", "choices": ["enabled", "drained", "disabled"]},
+            "state": {"type": "str", "choices": ["enabled", "drained", "disabled", "forced_up"]},
             "weight": {"type": "str"},
             "reason": {"type": "str", "default": ""},
             "by": {"type": "str"},

@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from piranha.lvsd import daemon
+from piranha.lvsd import child
 from piranha.pulse import warm
 
 ROUTER, CLIENT = "lvsd-router", "lvsd-client"
@@ -237,7 +237,7 @@ class Lvsd:
 
     def start(self) -> None:
         self._process = warm.spawn(
-            "lvsd", lambda sock: daemon.run(sock, self._config, self._run_dir)
+            "lvsd", lambda sock: child.run(sock, self._config, self._run_dir)
         )
 
     @property

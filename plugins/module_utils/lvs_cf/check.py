@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from .check_health import health_checks
 from .check_ipvs import ipvs_rules
+from .check_pool import pool_rules
 from .config import Config, Failover, Section, Server, Virtual, service_ports
 from .findings import Finding, finding
 from .values import IPV4_BITS, NO_ADDRESS, is_address, is_ipv6
@@ -300,4 +301,5 @@ _RULES: Iterable[Callable[[Config], Iterator[Finding]]] = (
     _sync_daemon,
     ipvs_rules,
     health_checks,
+    pool_rules,
 )

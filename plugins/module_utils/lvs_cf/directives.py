@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from .checks import SERVER_CHECKS, VIRTUAL_CHECKS
 from .ipvs_rows import SERVER_IPVS, VIRTUAL_IPVS
+from .pool_rows import VIRTUAL_POOL
 from .row import (
     ADDRESS_DEVICE,
     CHOICE,
@@ -444,6 +445,7 @@ DIRECTIVES: tuple[Directive, ...] = (
     *_VIRTUALS,
     *VIRTUAL_IPVS,
     *VIRTUAL_CHECKS,
+    *VIRTUAL_POOL,
     *_SERVERS,
     *SERVER_IPVS,
     *SERVER_CHECKS,

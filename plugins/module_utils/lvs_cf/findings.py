@@ -72,6 +72,7 @@ CODES = {
     "W309": "an active failover service lacks its commands",
     "W310": "backup_private without primary_private",
     "W311": "a setting that this kind of health check has no use for",
+    "W312": "a quorum that cannot be met",
     "A301": "the virtual address stands on the interface itself",
     "A302": "a setting that has no effect",
     "A303": "NAT without a floating gateway address",

@@ -129,6 +129,11 @@ def changed(**parts: object) -> dict[str, Any]:
     return {**json.loads(json.dumps(STATUS)), **parts}
 
 
+def pool(**parts: object) -> dict[str, Any]:
+    """A status with one virtual service whose pool stands so."""
+    return changed(lvsd={"virtual": [{**STATUS["lvsd"]["virtual"][0], **parts}]})
+
+
 @pytest.mark.parametrize(
     ("found", "sentence"),
     [
@@ -146,6 +151,15 @@ def changed(**parts: object) -> dict[str, Any]:
             ),
             "virtual service web (tcp [2001:db8::10]:80) has no real server in service",
         ),
+        (
+            pool(well=1, quorum=2, pool="open", in_service=3),
+            "has 1 of the 2 servers of its quorum (fail_open keeps those whose checks fail)",
+        ),
+        (
+            pool(well=1, quorum=2, pool="sorry", in_service=0, sorry={"serves": True}),
+            "has 1 of the 2 servers of its quorum (the sorry server serves)",
+        ),
+        (pool(well=1, quorum=2, pool="short", in_service=1), "1 of the 2 servers of its quorum"),
     ],
 )
 def test_what_is_wrong_is_said(found: dict[str, Any], sentence: str) -> None:

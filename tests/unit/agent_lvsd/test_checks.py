@@ -9,9 +9,10 @@ from dataclasses import replace
 import pytest
 from piranha.core.lvs_cf import api
 from piranha.lvsd import words
-from piranha.lvsd.desired import desired, shared
+from piranha.lvsd.desired import desired
 from piranha.lvsd.health import Change, Health
 from piranha.lvsd.layout import Layout, host_names
+from piranha.lvsd.pool import Ordered, shared
 from piranha.nanny.outcome import Result, bad, good
 from piranha.nanny.spec import ServiceCheck, SocketCheck, TlsWish, Wanted, Watch
 from piranha.nanny.verdict import State
@@ -140,7 +141,7 @@ def test_an_agents_word_reaches_the_table_and_is_told() -> None:
     (change,) = hear(4.0, 0)
     assert desired(layout, health.verdicts).servers(key)[two.id.server].weight == 0
     # An operator's word goes before the agent's.
-    ordered = desired(layout, health.verdicts, {two.id: 9})
+    ordered = desired(layout, health.verdicts, {two.id: Ordered(9)})
     assert ordered.servers(key)[two.id.server].weight == 9
     (change,) = hear(5.0, None)
     assert words.change_event(change, health.verdicts)["text"].endswith("asks for its whole weight")

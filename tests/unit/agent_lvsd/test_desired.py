@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import pytest
-from piranha.lvsd.desired import desired, in_service, needs_sorry
+from piranha.lvsd.desired import desired, sorry_serves
+from piranha.lvsd.pool import Ordered, pool
 
 from .support import GLOBALS, WEB, made, server_id, verdicts
 
@@ -20,7 +21,7 @@ def weights(text: str, states: str, overrides: dict[str, int] | None = None) -> 
     """The last number of each server's address, and its weight."""
     laid = made(GLOBALS + text)
     wanted = {
-        server.id: overrides[server.name]
+        server.id: Ordered(overrides[server.name])
         for _unused, server in laid.servers()
         if overrides and server.name in overrides
     }
@@ -82,6 +83,6 @@ def test_forwarding_follows_the_service() -> None:
 def test_counts() -> None:
     laid = made(GLOBALS + SORRY)
     (virtual,) = laid.virtual
-    assert in_service(virtual, verdicts(laid, "UU")) == 2
-    assert not needs_sorry(virtual, verdicts(laid, "UD"))
-    assert needs_sorry(virtual, verdicts(laid, "DD"))
+    assert pool(virtual, verdicts(laid, "UU")).in_service == 2
+    assert not sorry_serves(virtual, pool(virtual, verdicts(laid, "UD")))
+    assert sorry_serves(virtual, pool(virtual, verdicts(laid, "DD")))

@@ -18,6 +18,7 @@ from piranha.lvsd.kept import STATE_DIR, Kept, KeptError, state_dir
 from piranha.lvsd.layout import Layout
 from piranha.lvsd.orders import Refused
 from piranha.lvsd.overrides import Rules
+from piranha.lvsd.pool import Ordered
 from piranha.nanny.verdict import State
 
 from .support import GLOBALS, WEB, made, verdicts
@@ -41,7 +42,7 @@ def outcome(rules: Rules, layout: Layout = LAYOUT, **arguments: Any) -> orders.O
 def weights(rules: Rules, layout: Layout = LAYOUT, states: str = "UUUU") -> list[list[int | None]]:
     """Weights of the servers of each service in the table; None is out of it."""
     said = overrides.imposed(rules, [server.id for _unused, server in layout.servers()])
-    table = desired(layout, verdicts(layout, states), overrides.weights(said))
+    table = desired(layout, verdicts(layout, states), overrides.orders(said))
     return [
         [
             table.servers(virtual.key)[real.id.server].weight
@@ -103,7 +104,7 @@ def test_the_sorry_server_serves_when_the_last_one_is_drained() -> None:
     rules = order(
         order(Rules(), layout, server="one", mode="drained"), layout, server="two", mode="disabled"
     )
-    said = overrides.weights(overrides.imposed(rules, [s.id for _v, s in layout.servers()]))
+    said = overrides.orders(overrides.imposed(rules, [s.id for _v, s in layout.servers()]))
     (entry,) = desired(layout, verdicts(layout, "UU"), said).values()
     assert {str(key): server.weight for key, server in entry.servers.items()} == {
         f"{ONE}:80": 0,
@@ -115,7 +116,7 @@ def test_the_answer_says_what_was_what_is_and_that_nobody_is_left() -> None:
     rules = order(Rules(), server="one", virtual="web", mode="disabled")
     done = outcome(rules, server="two", virtual="web", mode="drained", weight=7)
     ids = [server.id for _unused, server in LAYOUT.servers()]
-    table = overrides.weights(overrides.imposed(done.rules, ids))
+    table = overrides.orders(overrides.imposed(done.rules, ids))
     answer = orders.answer(done, verdicts(LAYOUT, "UUUU"), table)
     (told,) = answer["servers"]
     assert answer["changed"] is True
@@ -243,7 +244,7 @@ def test_a_drained_server_found_with_weight_0_is_not_taken_for_failed() -> None:
     one, two = (real.id for real in virtual.servers)
     health = Health()
     health.configure(layout, 0.0)
-    health.adopt(layout, table, 0.0, {one: 0})
+    health.adopt(layout, table, 0.0, {one: Ordered(0)})
     assert health.verdicts[one].state is State.UP
     assert health.verdicts[two].state is State.DOWN
     assert one.server == ServerKey(ONE, 80)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: piranha.lvs founders
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The commands `piranha drain`, `enable`, `disable` and `weight`: one order to lvsd each.
+"""The commands `piranha drain`, `disable`, `force-up`, `enable` and `weight`: one order each.
 
 What an order means is decided in lvsd/orders.py; here are the words of the command line, waiting
 for the last connection, and what is shown.
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "drain": ("drained", "give a real server no new connections; those that it has live on"),
     "disable": ("disabled", "take a real server out for maintenance, whatever its checks say"),
+    "force-up": ("forced_up", "let a real server serve though its checks fail"),
     "enable": ("enabled", "let a real server serve again as its checks and its weight say"),
     "weight": (None, "give a real server another weight than lvs.cf does"),
 }
@@ -42,7 +43,7 @@ WithPulse = Callable[..., int]
 
 
 def register(commands: Any, add: Add, with_pulse: WithPulse) -> None:
-    """Add the four commands. add: makes one; with_pulse: runs work with a client."""
+    """Add these commands. add: makes one; with_pulse: runs work with a client."""
     for name, (mode, summary) in COMMANDS.items():
 
         def run(options: argparse.Namespace, mode: str | None = mode) -> int:
@@ -137,7 +138,7 @@ def lines(answer: dict[str, Any], dry_run: bool) -> list[str]:
 
 def _said(state: dict[str, Any]) -> str:
     ordered = "" if state["weight_is"] == "configured" else ", ordered"
-    return f"{state['mode']} with weight {state['weight']}{ordered}"
+    return f"{state['mode'].replace('_', ' ')} with weight {state['weight']}{ordered}"
 
 
 def _wait(client: Client, asked: dict[str, Any], seconds: float, quiet: bool) -> dict[str, int]:

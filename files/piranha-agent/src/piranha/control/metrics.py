@@ -18,6 +18,7 @@ Sample = tuple[Labels, float]
 Status = dict[str, Any]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+POOLS = ("met", "waiting", "open", "sorry", "short")
 STATES = ("UP", "DOWN", "DRAIN", "MAINT", "STARTING")
 SERVER_LABELS = ("virtual", "service", "server", "address")
 
@@ -119,9 +120,19 @@ def _end(one: dict[str, Any]) -> str:
     return f"{f'[{address}]' if ':' in address else address}:{one.get('port')}"
 
 
-def _in_service(status: Status) -> Iterator[Sample]:
+def _of_service(name: str) -> Callable[[Status], Iterator[Sample]]:
+    def read(status: Status) -> Iterator[Sample]:
+        for labels, virtual in _services(status):
+            if isinstance(virtual.get(name), int | float):
+                yield labels, float(virtual[name])
+
+    return read
+
+
+def _pool(status: Status) -> Iterator[Sample]:
     for labels, virtual in _services(status):
-        yield labels, float(virtual.get("in_service") or 0)
+        for standing in POOLS:
+            yield {**labels, "pool": standing}, float(virtual.get("pool") == standing)
 
 
 def _servers(status: Status) -> Iterator[tuple[Labels, dict[str, Any]]]:
@@ -241,7 +252,28 @@ METRICS: tuple[Metric, ...] = (
         GAUGE,
         "Real servers of a virtual service that can take a new connection.",
         ("virtual", "service"),
-        _in_service,
+        _of_service("in_service"),
+    ),
+    Metric(
+        "piranha_virtual_servers_well",
+        GAUGE,
+        "Real servers that could take a new connection if fail_open and the sorry server were not.",
+        ("virtual", "service"),
+        _of_service("well"),
+    ),
+    Metric(
+        "piranha_virtual_quorum",
+        GAUGE,
+        "Real servers that must be well.",
+        ("virtual", "service"),
+        _of_service("quorum"),
+    ),
+    Metric(
+        "piranha_virtual_pool",
+        GAUGE,
+        "1 for how the pool stands to its quorum, else 0; open: fail_open keeps failed servers.",
+        ("virtual", "service", "pool"),
+        _pool,
     ),
     _server("state", GAUGE, "1 for the state that a real server has, else 0.", _state, "state"),
     _server("weight", GAUGE, "Weight in the table; none if it is not there.", _of_server("weight")),

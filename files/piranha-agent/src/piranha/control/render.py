@@ -73,11 +73,24 @@ def problems(found: dict[str, Any]) -> list[str]:
     for name in ("heart", "lvsd"):
         told += [str(line) for line in (found.get(name) or {}).get("problems") or ()]
     for service in services(found):
-        if service.get("servers") and service.get("in_service") == 0:
-            sorry = service.get("sorry") or {}
-            rest = " (the sorry server serves)" if sorry.get("serves") else ""
-            told.append(f"virtual service {_place(service)} has no real server in service{rest}")
+        if service.get("servers"):
+            told += _too_few(service)
     return told
+
+
+def _too_few(service: dict[str, Any]) -> list[str]:
+    """Say it where a virtual service has no server left, or fewer than its quorum."""
+    who = f"virtual service {_place(service)}"
+    serves = (service.get("sorry") or {}).get("serves")
+    rest = " (the sorry server serves)" if serves else ""
+    wanted = f"{service.get('well', '?')} of the {service.get('quorum', '?')} servers"
+    if service.get("pool") == "open":
+        return [f"{who} has {wanted} of its quorum (fail_open keeps those whose checks fail)"]
+    if service.get("in_service") == 0 and not service.get("well"):
+        return [f"{who} has no real server in service{rest}"]
+    if service.get("pool") in ("sorry", "short"):
+        return [f"{who} has {wanted} of its quorum{rest}"]
+    return []
 
 
 def services(found: dict[str, Any]) -> list[dict[str, Any]]:
@@ -134,6 +147,8 @@ def _services(found: dict[str, Any], colour: Paint, now: float) -> list[str]:
         total = len(service.get("servers") or ())
         head = f"{_place(service)}  {service.get('scheduler', '')} {service.get('forward', '')}"
         head += f"  {service.get('in_service', '?')} of {total} in service"
+        if isinstance(service.get("quorum"), int) and service["quorum"] > 1:
+            head += f", quorum {service['quorum']}"
         lines.append(_paint(head, "title", colour))
         rows = [
             (

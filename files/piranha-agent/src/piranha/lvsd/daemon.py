@@ -11,35 +11,31 @@ from __future__ import annotations
 
 import asyncio
 import json
-import resource
-import signal
-import socket
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from piranha.control.link import Link
 from piranha.core.ipvs.errors import IpvsError
-from piranha.core.ipvs.kernel import Kernel
 from piranha.core.ipvs.model import ServiceKey
 from piranha.nanny.engine import Engine
 from piranha.nanny.outcome import Result
 from piranha.nanny.spec import Watch
 
-from . import orders, overrides, source, words
-from .desired import Overrides, desired
+from . import orders, ramp, source, words
+from .alarms import Alarms
+from .desired import desired
 from .drift import Glance
 from .health import Change, Health
-from .kept import Kept, KeptError, state_dir
+from .kept import Kept
 from .layout import Layout, LayoutError, ServerId, VirtualService
 from .orders import Refused
-from .overrides import Imposed, Rules
-from .owned import Owned
+from .pool import Pool, pool
 from .reconcile import Reconciler, Step
-from .reporter import Answer, LinkReporter, Reporter
+from .reporter import Answer, Reporter
 from .snapshot import Load, View, server_state, services, summary
+from .standing import StandingOrders
 from .window import Window
 
 TICK = 1.0
@@ -53,6 +49,9 @@ READ_AGAIN = 60.0
 
 GATHER = 0.02
 """Seconds that results of checks are gathered before the table follows."""
+
+STEP_GAP = 0.2
+"""Seconds at least between two steps of slow starts, however many servers are in one."""
 
 PAGE = 800
 """Real servers after which a page of the status is full: some 20 ms of work."""
@@ -80,33 +79,28 @@ class Daemon:
         self._config = config
         self._reconciler = reconciler
         self._reporter = reporter
-        self._kept = kept
         self._window = window
         self._glance = glance
         self._layout: Layout | None = None
         self._health = Health()
         self._engine = Engine(self._on_result)
-        self._rules = Rules()
-        self._imposed: dict[ServerId, Imposed] = {}
-        self._overrides: Overrides = {}
+        self._orders = StandingOrders(kept)
+        self._alarms = Alarms()
         self._changes: list[Change] = []
         self._dirty: set[ServiceKey] = set()
         self._summary: dict[str, Any] | None = None
         self._read_at = float("-inf")
         self._config_error: list[str] = []
         self._table_error: str | None = None
-        self._kept_error: str | None = None
         self._drifts = 0
         self._timers: dict[str, asyncio.TimerHandle | asyncio.Handle] = {}
         self._told_at = float("-inf")
 
     def start(self) -> None:
         """Read the configuration, adopt the table and begin to check."""
-        try:
-            self._rules = self._kept.load()
-        except KeptError as error:
-            self._kept_error = str(error)
-            self._reporter.event(words.event("err", str(error)))
+        self._orders.load()
+        if self._orders.error is not None:
+            self._reporter.event(words.event("err", self._orders.error))
         self._load()
         self._look()
         self._tick()
@@ -154,7 +148,10 @@ class Daemon:
         before, self._layout = self._layout, new
         self._health.configure(new, self._now())
         self._impose()
-        self._window.forget({virtual.key for virtual in new.virtual})
+        keys = {virtual.key for virtual in new.virtual}
+        self._window.forget(keys)
+        self._alarms.forget(keys)
+        self._at("rise", 0.0, self._rise)
         self._engine.watch(self._health.watches)
         servers = sum(1 for _unused in new.servers())
         verb = "starts" if before is None else "has a new configuration"
@@ -179,35 +176,33 @@ class Daemon:
             self._dirty.update(change.virtual.key for change in changes)
             if "reconcile" not in self._timers:
                 self._at("reconcile", GATHER, self._reconcile_soon)
+            if any(change.verdict.ramp < ramp.WHOLE for change in changes):
+                self._at("rise", STEP_GAP, self._rise)
         return watch.fast is not None and self._health.changing(watch)
+
+    def _rise(self) -> None:
+        """Go on with slow starts, and come again for the next step."""
+        grown, pause = self._health.rise(self._now())
+        self._dirty |= grown
+        self._reconcile()
+        if pause is not None:
+            self._at("rise", max(STEP_GAP, pause), self._rise)
 
     # -- operators ------------------------------------------------------------------------------
 
     def _impose(self) -> None:
-        layout = self._layout or Layout()
-        ids = [server.id for _unused, server in layout.servers()]
-        self._imposed = overrides.imposed(self._rules, ids)
-        self._overrides = overrides.weights(self._imposed)
+        self._orders.impose(self._layout or Layout())
         self._summary = None
 
     def override(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Carry out an operator's order; Refused. See orders.py for arguments and answer."""
         wanted = orders.read(arguments, time.time(), "root")
         layout = self._loaded()
-        outcome = orders.decide(layout, self._rules, wanted)
-        after = {**self._imposed}
-        for _virtual, server in outcome.places:
-            after.pop(server.id, None)
-        after.update(outcome.after)
-        answer = orders.answer(outcome, self._health.verdicts, overrides.weights(after))
+        outcome = orders.decide(layout, self._orders.rules, wanted)
+        answer = orders.answer(outcome, self._health.verdicts, self._orders.after(outcome))
         if wanted.dry_run or not outcome.changed:
             return answer
-        try:
-            # First: an order that is not kept would end with the next restart.
-            self._kept.save(outcome.rules)
-        except KeptError as error:
-            raise Refused(str(error)) from error
-        self._rules, self._kept_error = outcome.rules, None
+        self._orders.keep(outcome)
         self._impose()
         self._dirty.update(virtual.key for virtual, _server in outcome.places)
         self._reporter.event(words.event("notice", orders.sentence(outcome, wanted)))
@@ -237,8 +232,8 @@ class Daemon:
         return {
             "left": orders.left(rows, templates_count=not self._window.templates_expire()),
             "servers": [
-                {"virtual": virtual.name, **server_state(virtual, server, view, self._overrides)}
-                for virtual, server in places
+                {"virtual": virtual.name, **server_state(real, view, self._pool(virtual))}
+                for virtual, real in places
             ],
         }
 
@@ -270,7 +265,10 @@ class Daemon:
 
     def _view(self, loads: Mapping[ServerId, Load] = MappingProxyType({})) -> View:
         offset = time.time() - self._now()
-        return View(self._health.verdicts, self._imposed, offset, loads)
+        return View(self._health.verdicts, self._orders.imposed, offset, loads)
+
+    def _pool(self, virtual: VirtualService) -> Pool:
+        return pool(virtual, self._health.verdicts, self._orders.overrides)
 
     # -- the table --------------------------------------------------------------------------------
 
@@ -302,7 +300,7 @@ class Daemon:
             step = self._step(self._layout)
         elif dirty:
             verdicts = self._health.verdicts
-            part = desired(self._layout, verdicts, self._overrides, dirty)
+            part = desired(self._layout, verdicts, self._orders.overrides, dirty)
             step = self._reconciler.part(part, dirty)
         else:
             return
@@ -316,9 +314,13 @@ class Daemon:
         for change in changes:
             written = not step.errors
             told = words.change_event(
-                change, self._health.verdicts, self._overrides, written=written
+                change, self._health.verdicts, self._orders.overrides, written=written
             )
             self._reporter.event(told)
+        for event in self._alarms.events(
+            self._layout.virtual, self._pool, only=None if whole else dirty
+        ):
+            self._reporter.event(event)
         self._tell_errors(step)
         if changes or step.done or step.drift:
             self._tell_state_soon()
@@ -329,8 +331,8 @@ class Daemon:
         except IpvsError as error:
             return Step(errors=(str(error),))
         self._read_at = self._now()
-        self._health.adopt(layout, actual, self._read_at, self._overrides)
-        wanted = desired(layout, self._health.verdicts, self._overrides)
+        self._health.adopt(layout, actual, self._read_at, self._orders.overrides)
+        wanted = desired(layout, self._health.verdicts, self._orders.overrides)
         return self._reconciler.step(wanted, actual)
 
     def _tell_errors(self, step: Step) -> None:
@@ -361,8 +363,8 @@ class Daemon:
         if self._summary is None:
             # Not for each second: of a large table it takes some ten milliseconds.
             self._summary = summary(layout.virtual, self._view())
-        problems = [*self._config_error, *filter(None, [self._table_error, self._kept_error])]
-        known = [server.id for _unused, server in layout.servers()] if self._rules else []
+        errors = [self._table_error, self._orders.error]
+        problems = [*self._config_error, *filter(None, errors)]
         self._reporter.state(
             {
                 **self._summary,
@@ -376,8 +378,7 @@ class Daemon:
                     "error": "; ".join(self._config_error) or None,
                     "digest": layout.digest,
                 },
-                "overrides": len(self._rules),
-                "overrides_unused": [str(one) for one in overrides.unused(self._rules, known)],
+                **self._orders.state(layout),
                 "problems": problems,
                 "checks": len(list(self._health.watches)),
             }
@@ -395,52 +396,3 @@ class Daemon:
     @staticmethod
     def _now() -> float:
         return time.monotonic()
-
-
-def run(link_socket: socket.socket, config_path: Path, run_dir: Path) -> int:
-    """Run lvsd as a child of pulse until pulse has gone or says stop; gives the exit status.
-
-    link_socket: our end of the link. config_path: the configuration in force. run_dir: the
-    agent's folder below /run.
-    """
-    _many_files()
-    return asyncio.run(_serve(link_socket, Path(config_path), Path(run_dir)))
-
-
-async def _serve(link_socket: socket.socket, config: Path, run_dir: Path) -> int:
-    ended = asyncio.Event()
-    failures: list[BaseException] = []
-
-    def fail(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        # A mistake of ours. The table stays and pulse starts us again, which cures more than
-        # going on with half of our work undone.
-        failures.append(context.get("exception") or RuntimeError(context["message"]))
-        ended.set()
-
-    loop = asyncio.get_running_loop()
-    loop.set_exception_handler(fail)
-    if signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
-        loop.add_signal_handler(signal.SIGTERM, ended.set)
-    reporter = LinkReporter(Link(link_socket), ended)
-    with Kernel() as kernel:
-        daemon = Daemon(
-            config,
-            Reconciler(kernel, Owned(run_dir)),
-            reporter,
-            Kept(state_dir(run_dir)),
-            Window(kernel),
-            Glance(),
-        )
-        reporter.requests = daemon.requests()
-        daemon.start()
-        await ended.wait()
-        await daemon.stop()
-    for failure in failures:
-        raise failure
-    return 0
-
-
-def _many_files() -> None:
-    """Every check under way needs a descriptor; take as many as this process may have."""
-    _unused, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

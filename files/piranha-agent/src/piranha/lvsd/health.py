@@ -9,15 +9,17 @@ concern several servers, since equal checks are made once.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from piranha.core.ipvs.model import Table
+from piranha.core.ipvs.model import ServiceKey, Table
 from piranha.nanny.outcome import Finding, Result
 from piranha.nanny.spec import Watch
 from piranha.nanny.verdict import State, Verdict, adopt, begin, judge
 
+from . import ramp
 from .layout import Layout, RealServer, ServerId, VirtualService
+from .pool import NO_OVERRIDES, NOTHING, Overrides
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Health:
         self._verdicts: dict[ServerId, Verdict] = {}
         self._users: dict[Watch, list[tuple[VirtualService, RealServer]]] = {}
         self._unseen: set[ServerId] = set()
+        self._rising: dict[ServerId, VirtualService] = {}
 
     @property
     def verdicts(self) -> Mapping[ServerId, Verdict]:
@@ -59,11 +62,13 @@ class Health:
     def configure(self, layout: Layout, now: float) -> None:
         """Take over another layout; servers that were there before keep their verdicts."""
         before = self._verdicts
-        self._verdicts, self._users = {}, {}
+        self._verdicts, self._users, self._rising = {}, {}, {}
         for virtual, server in layout.servers():
             known = before.get(server.id)
             if known is None:
                 self._unseen.add(server.id)
+            elif known.ramp < ramp.WHOLE:
+                self._rising[server.id] = virtual
             self._verdicts[server.id] = known or begin(now)
             self._users.setdefault(server.watch, []).append((virtual, server))
         self._unseen &= self._verdicts.keys()
@@ -73,7 +78,7 @@ class Health:
         layout: Layout,
         table: Table,
         now: float,
-        overrides: Mapping[ServerId, int | None] = MappingProxyType({}),
+        overrides: Overrides = NO_OVERRIDES,
     ) -> None:
         """Take servers that are new to us as the kernel's table has them.
 
@@ -85,8 +90,9 @@ class Health:
                 continue
             entry = table.servers(virtual.key).get(server.id.server)
             if entry is not None:
-                ordered = overrides.get(server.id, server.weight)
-                quiesced = virtual.quiesce and entry.weight == 0 and ordered != 0
+                ordered = overrides.get(server.id, NOTHING).weight
+                wanted = server.weight if ordered is None else ordered
+                quiesced = virtual.quiesce and entry.weight == 0 and wanted != 0
                 self._verdicts[server.id] = adopt(now, up=not quiesced)
         self._unseen.clear()
 
@@ -96,11 +102,44 @@ class Health:
         for virtual, server in self._users.get(watch, ()):
             before = self._verdicts[server.id]
             after = judge(before, result, virtual.policy)
+            if after.state is not before.state:
+                after = self._turned(virtual, server, before, after)
             self._verdicts[server.id] = after
             note = _note(before, after)
             if after.state is not before.state or note or _lost(before.last, result):
                 changes.append(Change(virtual, server, before.state, after, note))
         return changes
+
+    def _turned(
+        self, virtual: VirtualService, server: RealServer, before: Verdict, after: Verdict
+    ) -> Verdict:
+        """Begin slow start where a server has come back; one that was never down needs none."""
+        self._rising.pop(server.id, None)
+        if before.state is not State.DOWN or not virtual.slow_start:
+            return replace(after, ramp=ramp.WHOLE)
+        self._rising[server.id] = virtual
+        return replace(after, ramp=ramp.percent(0.0, virtual.slow_start))
+
+    def rise(self, now: float) -> tuple[set[ServiceKey], float | None]:
+        """Go on with slow starts.
+
+        Gives the services with a server whose share has grown, and the seconds until the next
+        one grows; None: nobody is in a slow start any more.
+        """
+        grown: set[ServiceKey] = set()
+        pauses = []
+        for server, virtual in list(self._rising.items()):
+            verdict = self._verdicts[server]
+            elapsed = now - verdict.since
+            share = ramp.percent(elapsed, virtual.slow_start)
+            if share != verdict.ramp:
+                self._verdicts[server] = replace(verdict, ramp=share)
+                grown.add(virtual.key)
+            if share < ramp.WHOLE:
+                pauses.append(ramp.next_step(elapsed, virtual.slow_start))
+            else:
+                del self._rising[server]
+        return grown, min(pauses, default=None)
 
     def changing(self, watch: Watch) -> bool:
         """Whether a state that hangs on this check is about to change."""

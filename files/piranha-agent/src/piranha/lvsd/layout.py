@@ -80,7 +80,10 @@ class RealServer:
 
 @dataclass(frozen=True)
 class VirtualService:
-    """An active virtual block. `sorry`: the server of last resort."""
+    """An active virtual block. sorry: the server of last resort.
+
+    quorum, fail_open: see pool.py. slow_start: seconds, see ramp.py.
+    """
 
     name: str
     service: Service
@@ -90,6 +93,9 @@ class VirtualService:
     sorry: ServerKey | None
     servers: tuple[RealServer, ...]
     tunnel: Tunnel = Tunnel()
+    quorum: int = 1
+    fail_open: bool = False
+    slow_start: float = 0.0
 
     @property
     def key(self) -> ServiceKey:
@@ -234,6 +240,9 @@ class _Maker:
             sorry=ServerKey(sorry, key.port) if sorry else None,
             servers=tuple(servers),
             tunnel=_tunnel(settings) if forward is Forward.TUNNEL else Tunnel(),
+            quorum=_set(settings.number("quorum")),
+            fail_open=settings.flag("fail_open"),
+            slow_start=_set(settings.seconds("slow_start")),
         )
         virtual.check()
         return virtual

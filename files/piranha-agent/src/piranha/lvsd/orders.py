@@ -18,9 +18,9 @@ from piranha.core.ipvs.errors import IpvsError
 from piranha.core.ipvs.model import ServerKey
 
 from . import overrides
-from .desired import Overrides, Verdicts, in_service
 from .layout import Layout, RealServer, ServerId, VirtualService
 from .overrides import CONFIGURED, HEAVIEST, MODES, Imposed, Note, Order, Rules, Target
+from .pool import Overrides, Standing, Verdicts, pool
 from .snapshot import Load
 
 LONGEST = 400
@@ -186,7 +186,7 @@ def decide(layout: Layout, rules: Rules, wanted: Wanted) -> Outcome:
 
 
 def answer(outcome: Outcome, verdicts: Verdicts, table: Overrides) -> dict[str, Any]:
-    """Give the result of the request. table: every override after the order, for desired.py."""
+    """Give the result of the request. table: every override after the order, for pool.py."""
     return {
         "changed": outcome.changed,
         "servers": [
@@ -236,11 +236,19 @@ def said(server: RealServer, imposed: Imposed | None) -> dict[str, Any]:
 
 
 def warnings(outcome: Outcome, verdicts: Verdicts, table: Overrides) -> list[str]:
-    """Say which virtual services are left without a server."""
+    """Say which virtual services have too few servers left."""
     told = []
     for one in dict.fromkeys(one for one, _real in outcome.places):
-        if in_service(one, verdicts, table) == 0:
-            rest = "; its sorry server serves" if one.sorry else ""
+        decided = pool(one, verdicts, table)
+        rest = "; its sorry server serves" if one.sorry and not decided.in_service else ""
+        if decided.standing is Standing.OPEN:
+            rest = "; fail_open keeps those whose checks fail"
+        if one.quorum > 1 and decided.standing is not Standing.MET:
+            told.append(
+                f"virtual service {one} has {decided.well} real servers of the {one.quorum} "
+                f"that its quorum asks for{rest}"
+            )
+        elif decided.well == 0:
             told.append(f"virtual service {one} has no real server in service{rest}")
     return told
 
@@ -248,7 +256,7 @@ def warnings(outcome: Outcome, verdicts: Verdicts, table: Overrides) -> list[str
 def sentence(outcome: Outcome, wanted: Wanted) -> str:
     """Say in one line who ordered what, why, and where."""
     order = wanted.order
-    what = [order.mode] if order.mode is not None else []
+    what = [order.mode.replace("_", " ")] if order.mode is not None else []
     if order.weight == CONFIGURED:
         what.append("given its configured weight")
     elif order.weight is not None:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: piranha.lvs founders
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What operators say of real servers at run time: drained, disabled, another weight.
+"""What operators say of real servers at run time: drained, disabled, forced up, another weight.
 
 Pure. A rule is kept by address, not by name, and for all virtual services or for one, so that it
 outlives a renamed block and reaches a virtual service that comes later. The more precise rule
@@ -18,12 +18,14 @@ from piranha.core.ipvs.model import ServiceKey
 from piranha.core.ipvs.normal import endpoint
 
 from .layout import ServerId
+from .pool import Ordered
 
-ENABLED, DRAINED, DISABLED = "enabled", "drained", "disabled"
+ENABLED, DRAINED, DISABLED, FORCED_UP = "enabled", "drained", "disabled", "forced_up"
 MODES = {
     ENABLED: "gets connections as its checks and its weight say",
     DRAINED: "keeps its connections and gets no new ones (weight 0)",
     DISABLED: "is not in the table (maintenance), whatever its checks say",
+    FORCED_UP: "gets connections as its weight says, whatever its checks say",
 }
 """What an operator can make of a real server, and what follows."""
 
@@ -114,13 +116,14 @@ class Imposed:
         return ENABLED if self.mode is None else str(self.mode.value)
 
     @property
-    def table_weight(self) -> int | None:
-        """What desired.py has to know where anything is imposed; None: not in the table."""
-        if self.mode_name == DISABLED:
-            return None
-        if self.mode_name == DRAINED or self.weight is None:
-            return 0
-        return int(self.weight.value)
+    def ordered(self) -> Ordered:
+        """What pool.py has to know."""
+        weight = None if self.weight is None else int(self.weight.value)
+        return Ordered(
+            0 if self.mode_name == DRAINED else weight,
+            out=self.mode_name == DISABLED,
+            up=self.mode_name == FORCED_UP,
+        )
 
     @property
     def note(self) -> Note | None:
@@ -189,10 +192,10 @@ def _rule(entries: Entries, server: ServerId, neutral: Value) -> Entry | None:
     return None
 
 
-def weights(said: Mapping[ServerId, Imposed]) -> dict[ServerId, int | None]:
-    """Give what desired.py takes: a weight for each server, None for one that is to be out."""
+def orders(said: Mapping[ServerId, Imposed]) -> dict[ServerId, Ordered]:
+    """Give what pool.py takes."""
     return {
-        server: one.table_weight
+        server: one.ordered
         for server, one in said.items()
         if one.mode is not None or one.weight is not None
     }

@@ -17,9 +17,10 @@ from piranha.core.ipvs.codec import Counters, ServerRow
 from piranha.nanny.verdict import State, Verdict
 
 from . import overrides as orders
-from .desired import Overrides, Verdicts, in_service, needs_sorry, weight_of
+from .desired import sorry_serves
 from .layout import RealServer, ServerId, VirtualService
 from .overrides import Imposed
+from .pool import Overrides, Pool, Standing, Verdicts, pool
 
 MAINT, DRAIN = "MAINT", "DRAIN"
 
@@ -46,27 +47,34 @@ class View:
 
     @property
     def overrides(self) -> Overrides:
-        """As desired.py takes them."""
-        return orders.weights(self.imposed)
+        """As pool.py takes them."""
+        return orders.orders(self.imposed)
 
 
 def summary(services: Iterable[VirtualService], view: View) -> dict[str, Any]:
     """Give the numbers that are told every second, however large the table."""
     table = view.overrides
     states: Counter[str] = Counter()
-    empty = []
+    empty: list[str] = []
+    opened: list[str] = []
     number = 0
     for virtual in services:
         number += 1
-        left = 0
+        decided = pool(virtual, view.verdicts, table)
         for server in virtual.servers:
             verdict = view.verdicts[server.id]
-            weight = weight_of(virtual, server, verdict, table)
+            weight = decided.weights.get(server)
             states[_state(verdict, weight, view.imposed.get(server.id))] += 1
-            left += bool(weight)
-        if left == 0 and virtual.servers:
+        if decided.in_service == 0 and virtual.servers:
             empty.append(virtual.name)
-    return {"services": number, "servers": dict(states), "without_server": empty}
+        if decided.standing is Standing.OPEN:
+            opened.append(virtual.name)
+    return {
+        "services": number,
+        "servers": dict(states),
+        "without_server": empty,
+        "kept_open": opened,
+    }
 
 
 def services(wanted: Iterable[VirtualService], view: View) -> list[dict[str, Any]]:
@@ -78,7 +86,8 @@ def services(wanted: Iterable[VirtualService], view: View) -> list[dict[str, Any
 def _virtual(virtual: VirtualService, view: View, table: Overrides) -> dict[str, Any]:
     key = virtual.key
     sorry = virtual.sorry
-    serves = sorry is not None and needs_sorry(virtual, view.verdicts, table)
+    decided = pool(virtual, view.verdicts, table)
+    serves = sorry_serves(virtual, decided)
     return {
         "name": virtual.name,
         "address": key.address or None,
@@ -87,18 +96,19 @@ def _virtual(virtual: VirtualService, view: View, table: Overrides) -> dict[str,
         "fwmark": key.fwmark or None,
         "scheduler": virtual.service.scheduler,
         "forward": str(virtual.forward),
-        "in_service": in_service(virtual, view.verdicts, table),
+        "in_service": decided.in_service,
+        "well": decided.well,
+        "quorum": virtual.quorum,
+        "pool": decided.standing.value,
         "sorry": {"address": sorry.address, "serves": serves} if sorry else None,
-        "servers": [server_state(virtual, server, view, table) for server in virtual.servers],
+        "servers": [server_state(server, view, decided) for server in virtual.servers],
     }
 
 
-def server_state(
-    virtual: VirtualService, server: RealServer, view: View, table: Overrides
-) -> dict[str, Any]:
-    """Give everything about one real server of one virtual service."""
+def server_state(server: RealServer, view: View, decided: Pool) -> dict[str, Any]:
+    """Give everything about one real server of the virtual service that was decided about."""
     verdict = view.verdicts[server.id]
-    weight = weight_of(virtual, server, verdict, table)
+    weight = decided.weights.get(server)
     imposed = view.imposed.get(server.id)
     state = _state(verdict, weight, imposed)
     note = imposed.note if imposed else None
@@ -111,7 +121,7 @@ def server_state(
         "health": verdict.state.value,
         "weight": weight,
         "configured_weight": server.weight,
-        "reason": _reason(verdict, imposed),
+        "reason": _reason(verdict, imposed, decided, weight),
         "since": note.at if ordered and note else round(verdict.since + view.offset, 3),
         "override": {
             "mode": imposed.mode_name,
@@ -129,21 +139,26 @@ def _state(verdict: Verdict, weight: int | None, imposed: Imposed | None) -> str
     mode = imposed.mode_name if imposed else orders.ENABLED
     if mode == orders.DISABLED:
         return MAINT
+    if mode == orders.FORCED_UP:
+        return DRAIN if weight == 0 else State.UP.value
     if verdict.state is State.UP and weight == 0:
         return DRAIN
     return verdict.state.value
 
 
-def _reason(verdict: Verdict, imposed: Imposed | None) -> str:
+def _reason(verdict: Verdict, imposed: Imposed | None, decided: Pool, weight: int | None) -> str:
+    parts = []
     note = imposed.note if imposed else None
-    if imposed is None or note is None:
-        return verdict.reason
-    if imposed.mode is not None:
-        said = f"{imposed.mode_name} by {note.by}"
-    else:
-        said = f"weight ordered by {note.by}"
-    because = f" ({note.reason})" if note.reason else ""
-    return f"{said}{because}; {verdict.reason}"
+    if imposed is not None and note is not None:
+        mode = imposed.mode_name.replace("_", " ")
+        said = mode if imposed.mode is not None else "weight ordered"
+        because = f" ({note.reason})" if note.reason else ""
+        parts.append(f"{said} by {note.by}{because}")
+    if decided.standing is Standing.OPEN and weight and verdict.state is not State.UP:
+        parts.append("kept by fail_open")
+    if verdict.state is State.UP and weight == 0 and decided.standing is Standing.SORRY:
+        parts.append("below its quorum, the sorry server serves")
+    return "; ".join([*parts, *verdict.easing, verdict.reason])
 
 
 def _check(verdict: Verdict, offset: float) -> dict[str, Any] | None:

@@ -13,8 +13,9 @@ from typing import Any
 from piranha.core.ipvs.plan import Operation
 from piranha.nanny.verdict import State
 
-from .desired import NO_OVERRIDES, Overrides, Verdicts, in_service, weight_of
 from .health import Change
+from .layout import VirtualService
+from .pool import NO_OVERRIDES, NOTHING, Overrides, Pool, Standing, Verdicts, pool
 
 
 def count(number: int, thing: str) -> str:
@@ -49,12 +50,15 @@ def change_event(
     if change.unchecked:
         words = verdict.last.outcome.words if verdict.last else verdict.reason
         return event("err", f"{who} {words}; it stays {verdict.state.value}", **about)
-    if server.id in overrides and overrides[server.id] is None:
-        # Whoever disabled it knows; that it went down and came back is what maintenance is.
+    ordered = overrides.get(server.id, NOTHING)
+    if ordered.out or ordered.up:
+        # Whoever ordered it knows; that it goes down and comes back is what maintenance is.
         state = f"{who} is {verdict.state.value}: {verdict.reason}"
-        return event("info", f"{state}; it is disabled and stays out", **about)
-    left = in_service(virtual, verdicts, overrides)
-    effect = _effect(change, weight_of(virtual, server, verdict, overrides))
+        stays = "disabled and stays out" if ordered.out else "forced up and stays in service"
+        return event("info", f"{state}; it is {stays}", **about)
+    decided = pool(virtual, verdicts, overrides)
+    left = decided.in_service
+    effect = _effect(change, decided.weights.get(server), decided)
     parts = [
         effect if written else f"not {effect}, since the table cannot be changed",
         f"{left} of {len(virtual.servers)} servers in service",
@@ -71,7 +75,27 @@ def change_event(
     return event(level, text, **about)
 
 
-def _effect(change: Change, weight: int | None) -> str:
+def pool_event(virtual: VirtualService, decided: Pool) -> Event:
+    """Tell that a pool has fallen below its quorum, what follows, or that it is well again."""
+    servers = f"{decided.well} of the {virtual.quorum} servers that its quorum asks for"
+    about = {"virtual": virtual.name, "pool": decided.standing.value}
+    if decided.standing is Standing.MET:
+        text = f"virtual service {virtual} has its quorum again: {count(decided.well, 'server')}"
+        return event("notice", text, **about)
+    follows = {
+        Standing.OPEN: "fail_open keeps those whose checks fail in service with their weights",
+        Standing.SORRY: "the sorry server serves",
+        Standing.SHORT: "those go on alone" if decided.well else "nobody serves",
+    }[decided.standing]
+    text = f"virtual service {virtual} has only {servers}: {follows}"
+    return event("crit", text, **about)
+
+
+def _effect(change: Change, weight: int | None, decided: Pool) -> str:
+    if change.verdict.state is not State.UP and weight:
+        return f"kept in service with weight {weight} by fail_open"
+    if decided.standing is Standing.SORRY and weight == 0:
+        return "set to weight 0, since the sorry server serves"
     if change.verdict.state is State.UP:
         return f"admitted with weight {weight}" if weight else "admitted with weight 0 (drained)"
     if weight == 0:

@@ -54,6 +54,7 @@ class Verdict:
     """The verdict on one real server, since when (monotonic seconds), and why, in words.
 
     share: percent of its weight that it asked for last (check = agent); None is all of it.
+    ramp, busy: percent of its weight that slow_start and load_monitor leave it now.
     """
 
     state: State
@@ -64,6 +65,23 @@ class Verdict:
     good_since: float | None = None
     last: Result | None = None
     share: int | None = None
+    ramp: int = 100
+    busy: int = 100
+
+    @property
+    def eased(self) -> int:
+        """Percent of its weight that slow start and its load leave it."""
+        return max(1, self.ramp * self.busy // 100)
+
+    @property
+    def easing(self) -> list[str]:
+        """The same in words; empty where it has all of its weight."""
+        told = []
+        if self.ramp < 100:  # noqa: PLR2004 - percent
+            told.append(f"slow start, {self.ramp} % of its weight")
+        if self.busy < 100:  # noqa: PLR2004 - percent
+            told.append(f"busy, {self.busy} % of its weight")
+        return told
 
     @property
     def changing(self) -> bool:

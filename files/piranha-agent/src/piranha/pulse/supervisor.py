@@ -68,7 +68,7 @@ class Jobs:
         """Import everything that children need."""
         return cls(
             heart=importlib.import_module("piranha.pulse.heart").run,
-            lvsd=importlib.import_module("piranha.lvsd.daemon").run,
+            lvsd=importlib.import_module("piranha.lvsd.child").run,
             resign=importlib.import_module("piranha.pulse.resign").resign,
             rehearse=importlib.import_module("piranha.pulse.rehearsal").rehearse,
         )

@@ -1,0 +1,72 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""lvsd as a child of pulse: its process, its link, its end. What it does is daemon.py's."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import signal
+import socket
+from pathlib import Path
+from typing import Any
+
+from piranha.control.link import Link
+from piranha.core.ipvs.kernel import Kernel
+
+from .daemon import Daemon
+from .drift import Glance
+from .kept import Kept, state_dir
+from .owned import Owned
+from .reconcile import Reconciler
+from .reporter import LinkReporter
+from .window import Window
+
+
+def run(link_socket: socket.socket, config_path: Path, run_dir: Path) -> int:
+    """Run lvsd as a child of pulse until pulse has gone or says stop; gives the exit status.
+
+    link_socket: our end of the link. config_path: the configuration in force. run_dir: the
+    agent's folder below /run.
+    """
+    _many_files()
+    return asyncio.run(_serve(link_socket, Path(config_path), Path(run_dir)))
+
+
+async def _serve(link_socket: socket.socket, config: Path, run_dir: Path) -> int:
+    ended = asyncio.Event()
+    failures: list[BaseException] = []
+
+    def fail(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        # A mistake of ours. The table stays and pulse starts us again, which cures more than
+        # going on with half of our work undone.
+        failures.append(context.get("exception") or RuntimeError(context["message"]))
+        ended.set()
+
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(fail)
+    if signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
+        loop.add_signal_handler(signal.SIGTERM, ended.set)
+    reporter = LinkReporter(Link(link_socket), ended)
+    with Kernel() as kernel:
+        daemon = Daemon(
+            config,
+            Reconciler(kernel, Owned(run_dir)),
+            reporter,
+            Kept(state_dir(run_dir)),
+            Window(kernel),
+            Glance(),
+        )
+        reporter.requests = daemon.requests()
+        daemon.start()
+        await ended.wait()
+        await daemon.stop()
+    for failure in failures:
+        raise failure
+    return 0
+
+
+def _many_files() -> None:
+    """Every check under way needs a descriptor; take as many as this process may have."""
+    _unused, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

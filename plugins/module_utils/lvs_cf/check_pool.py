@@ -1,0 +1,52 @@
+# Copyright: (c) piranha.lvs founders
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rules about a virtual server's pool: its quorum and slow start. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .config import Config, Virtual
+from .findings import Finding, finding
+
+_WEIGHTLESS = ("rr", "lc", "dh")
+"""Schedulers for which all weights above 0 are the same."""
+
+
+def pool_rules(config: Config) -> Iterator[Finding]:
+    """The rules for every active virtual server."""
+    for block in config.virtual:
+        if block.settings.flag("active"):
+            yield from _quorum(block)
+            yield from _slow_start(block)
+
+
+def _quorum(block: Virtual) -> Iterator[Finding]:
+    settings = block.settings
+    quorum = settings.number("quorum") or 1
+    able = sum(
+        server.settings.flag("active") and bool(server.settings["weight"])
+        for server in block.servers
+    )
+    if quorum > 1 and quorum > able:
+        message = f"the quorum is {quorum}, but virtual server `{block.name}` has {able} active"
+        message += " servers with a weight, so that it is never met"
+        remedy = f"set `quorum = {able}` or less" if able else "remove it"
+        yield finding("W312", settings.place("quorum", 0), message, remedy)
+
+
+def _slow_start(block: Virtual) -> Iterator[Finding]:
+    settings = block.settings
+    if not settings.seconds("slow_start"):
+        return
+    if settings.text("scheduler") in _WEIGHTLESS:
+        message = f"the scheduler {settings.text('scheduler')} does not heed weights,"
+        message += " so that slow_start has no effect"
+        remedy = "use for example wlc or wrr"
+        yield finding("A302", settings.place("slow_start", 0), message, remedy)
+    elif any(server.settings["weight"] == 1 for server in block.servers):
+        message = "slow_start has no effect on a server of weight 1, which cannot have less"
+        remedy = "give all servers weights of 10 or more"
+        yield finding("A302", settings.place("slow_start", 0), message, remedy)
