@@ -30,8 +30,12 @@ from piranha.pulse import heart, reading
 from piranha.pulse.resign import resign
 
 VIRTUAL, VIRTUAL6, GATEWAY = "192.0.2.100", "2001:db8::100", "198.51.100.1"
+ALL = {VIRTUAL, VIRTUAL6, GATEWAY}
 PUBLIC = ("192.0.2.11", "192.0.2.12")
 PRIVATE = ("198.51.100.11", "198.51.100.12")
+THIRD = ("2001:db8:3::11", "2001:db8:3::12")
+CABLES = "abc"
+"""Of each router: to the public network, the private one, and a third for heartbeats only."""
 KEEPALIVE, DEADTIME = 0.5, 1.5
 GOOD_KEY = bytes(range(32)).hex()
 OTHER_KEY = bytes(range(1, 33)).hex()
@@ -101,7 +105,7 @@ def _setns(number: int) -> None:
 
 @dataclass
 class Net:
-    """Two routers and a client on one switch, the routers on a second one as well."""
+    """Two routers and a client on one switch, the routers on two others as well."""
 
     tag: str = field(default_factory=lambda: f"hb{os.getpid()}")
     _cut: list[bool] = field(default_factory=lambda: [False, False])
@@ -122,13 +126,14 @@ class Net:
         for name in (self.switch, self.client, *self.routers):
             ip("netns", "add", name)
         lines = []
-        for bridge in ("public", "private"):
+        for bridge in ("public", "private", "third"):
             lines += [f"link add {bridge} type bridge", f"link set {bridge} up"]
         cables = [(self.client, "cl", "public", "eth0", ["192.0.2.50/24", "2001:db8::50/64"])]
         for number, name in enumerate(self.routers):
             public = [f"{PUBLIC[number]}/24", f"2001:db8::{number + 1}/64"]
             cables.append((name, f"r{number}a", "public", "eth0", public))
             cables.append((name, f"r{number}b", "private", "eth1", [f"{PRIVATE[number]}/24"]))
+            cables.append((name, f"r{number}c", "third", "eth2", [f"{THIRD[number]}/64"]))
         for name, port, bridge, device, _unused in cables:
             lines.append(f"link add {port} type veth peer name {device} netns {name}")
             lines.append(f"link set {port} master {bridge} up")
@@ -143,10 +148,10 @@ class Net:
     def mend(self) -> None:
         """Make the network as it was: cables whole, floating addresses gone."""
         if any(self._cut):
-            lines = [f"link set r{n}{path} up" for n in (0, 1) for path in "ab"]
+            lines = [f"link set r{n}{path} up" for n in (0, 1) for path in CABLES]
             ip("-n", self.switch, "-batch", "-", text="\n".join(lines))
             self._cut = [False, False]
-        keep = {ip_address(address) for address in (*PUBLIC, *PRIVATE)}
+        keep = {ip_address(address) for address in (*PUBLIC, *PRIVATE, *THIRD)}
         for name in self.routers:
             with contextlib.closing(inside(name, Netlink)) as netlink:
                 lo = next(i.index for i in netlink.interfaces() if i.name == "lo")
@@ -158,9 +163,9 @@ class Net:
                     ]
                 )
 
-    def cut(self, number: int, up: bool = False, paths: str = "ab") -> None:
-        """Cut cables of a router (a is the public one), or mend them."""
-        self._cut[number] = not up
+    def cut(self, number: int, up: bool = False, paths: str = CABLES) -> None:
+        """Cut cables of a router, or mend them."""
+        self._cut[number] |= not up
         for path in paths:
             port = f"r{number}{path}"
             ip("-n", self.switch, "link", "set", port, "up" if up else "down")
@@ -246,7 +251,7 @@ class Heart:
     def holds(self) -> set[str]:
         """Give the floating addresses that the kernel has, whatever the heart says."""
         held = {str(entry.address) for entry in self.kernel.addresses()}
-        return held & {VIRTUAL, VIRTUAL6, GATEWAY}
+        return held & ALL
 
     def resign(self) -> int:
         """What pulse does in a process of its own for a heart that it has ended."""
@@ -335,6 +340,27 @@ class Pings:
             elif lost is None:
                 lost = when
         return longest if lost is None else 999.0
+
+
+def settle(active: Heart, standby: Heart) -> None:
+    """Wait until one is active, the other standby, and both say so of each other."""
+    active.until(lambda: active.is_("active") and peer(active) == "standby")
+    standby.until(lambda: standby.is_("standby") and peer(standby) == "active")
+    assert active.holds() == ALL
+    assert standby.holds() == set()
+
+
+def peer(heart: Heart) -> str:
+    """Give what a heart says of its partner."""
+    return str((heart.state.get("peer") or {}).get("state"))
+
+
+def pause(seconds: float, *hearts: Heart) -> None:
+    """Let time pass, and hear what hearts say meanwhile."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for one in hearts:
+            one.hear(0.01)
 
 
 @contextlib.contextmanager

@@ -13,20 +13,18 @@ import signal
 import socket
 import struct
 import time
-from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from piranha.pulse import ledger
 
 from tests.cluster.heart_lab import (
+    ALL,
     DEADTIME,
     GATEWAY,
     GOOD_KEY,
     KEEPALIVE,
     OTHER_KEY,
-    PRIVATE,
     PUBLIC,
     VIRTUAL,
     VIRTUAL6,
@@ -35,58 +33,16 @@ from tests.cluster.heart_lab import (
     Pings,
     config,
     inside,
-    network,
-    two_hearts,
+    pause,
+    peer,
+    settle,
 )
 
-ALL = {VIRTUAL, VIRTUAL6, GATEWAY}
 MOST_GAP = 2.5
 """Seconds that clients may be without an answer when a router dies, at these intervals."""
 AT_ONCE = (DEADTIME - KEEPALIVE) / 2
 """Seconds; whoever waits for silence needs at least twice that, and a virtual machine is slow."""
 Three = tuple[Net, Heart, Heart]
-
-
-@pytest.fixture(scope="module")
-def net() -> Iterator[Net]:
-    with network() as made:
-        yield made
-
-
-@pytest.fixture
-def three(net: Net, tmp_path: Path) -> Iterator[Three]:
-    """The network, the primary's heart and the backup's; neither is started."""
-    with two_hearts(net, tmp_path) as (primary, backup):
-        yield net, primary, backup
-
-
-@pytest.fixture
-def settled(three: Three) -> Three:
-    """The same with both started, the primary active and each knowing the other."""
-    _net, primary, backup = three
-    primary.start()
-    backup.start()
-    settle(primary, backup)
-    return three
-
-
-def settle(active: Heart, standby: Heart) -> None:
-    """Wait until one is active, the other standby, and both say so of each other."""
-    active.until(lambda: active.is_("active") and peer(active) == "standby")
-    standby.until(lambda: standby.is_("standby") and peer(standby) == "active")
-    assert active.holds() == ALL
-    assert standby.holds() == set()
-
-
-def peer(heart: Heart) -> str:
-    return str((heart.state.get("peer") or {}).get("state"))
-
-
-def pause(seconds: float, *hearts: Heart) -> None:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        for heart in hearts:
-            heart.hear(0.01)
 
 
 def test_both_start_and_agree(settled: Three) -> None:
@@ -409,16 +365,6 @@ def test_a_device_that_is_not_there_leaves_it_to_the_partner(three: Three) -> No
     assert backup.holds() == ALL
     primary.until(lambda: primary.is_("standby") or primary.is_("fault"))
     assert any("there is no interface eth7" in text for text in primary.events)
-
-
-def test_one_path_is_enough(settled: Three) -> None:
-    net, primary, backup = settled
-
-    net.cut(0, paths="b")
-    pause(DEADTIME * 2, primary, backup)
-    assert primary.is_("active")
-    assert backup.is_("standby")
-    assert PRIVATE[0] not in str(backup.state["problems"])
 
 
 def test_pulse_gone_is_the_same_as_stop(settled: Three) -> None:

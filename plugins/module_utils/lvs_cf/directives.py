@@ -260,7 +260,7 @@ _GLOBALS = (
         "monitor_links",
         0,
         (_INT_LOW, _MARK_HIGH),
-        "1 watches the carrier of the interfaces that hold this router's addresses.",
+        "1 stands back for the partner while an interface of the virtual addresses has no link.",
     ),
     _switch(GLOBAL, "syncdaemon", 0, "Run the kernel's connection synchronisation daemon."),
     Directive(

@@ -5,14 +5,17 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
 import pytest
+from piranha.net import announce
 from piranha.net.addresses import VirtualAddress
 from piranha.net.announce import frames_for, gratuitous_arp, unsolicited_advertisement
-from piranha.net.links import DeviceError, device_for, split_alias
+from piranha.net.links import Carriers, DeviceError, device_for, split_alias
 from piranha.net.rtnetlink import Held, Interface
+from piranha.net.watch import Changes, note
 from piranha.pulse import ledger
 from piranha.pulse.heart_settings import Route
 from piranha.pulse.wire import Role
@@ -58,6 +61,101 @@ def test_unsolicited_advertisement() -> None:
 def test_links_without_hardware_addresses_get_no_frames() -> None:
     assert frames_for(IPv4Address("192.0.2.1"), b"") == ()
     assert frames_for(IPv4Address("192.0.2.1"), bytes(6)) == ()
+
+
+class Wire:
+    """In place of a packet socket: keeps what is sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, bytes]] = []
+
+    def sendto(self, frame: bytes, where: tuple[str, int]) -> None:
+        self.sent.append((where[0], frame))
+
+
+@pytest.fixture
+def announcer(monkeypatch: pytest.MonkeyPatch) -> tuple[announce.Announcer, Wire]:
+    """An announcer that sends into nothing."""
+    wire = Wire()
+    monkeypatch.setattr(announce.socket, "socket", lambda *_unused: wire)
+    return announce.Announcer(), wire
+
+
+def told(announcer: announce.Announcer, wire: Wire, until: float) -> list[float]:
+    """Let time pass as the heart does; gives when something was sent."""
+    times = []
+    while (due := announcer.next_at()) is not None and due <= until:
+        before = len(wire.sent)
+        assert announcer.step(due) is None
+        times += [due] * (len(wire.sent) > before)
+    return times
+
+
+def test_announcements_grow_rarer_and_never_end(
+    announcer: tuple[announce.Announcer, Wire],
+) -> None:
+    one, wire = announcer
+    one.begin([(ip_address("192.0.2.100"), ETH0)], 100.0)
+    assert told(one, wire, 225.0) == [100.0, 100.1, 100.5, 101.0, 102.0, 105.0, 160.0, 220.0]
+    one.cancel()
+    assert one.next_at() is None
+
+
+def test_only_new_addresses_are_announced_and_all_are_refreshed(
+    announcer: tuple[announce.Announcer, Wire],
+) -> None:
+    one, wire = announcer
+    old, new = ip_address("192.0.2.100"), ip_address("192.0.2.101")
+    one.begin([(old, ETH0)], 100.0, only=())
+    assert told(one, wire, 110.0) == [], "who adopts has nothing new to say"
+    one.begin([(old, ETH0), (new, ETH0)], 110.0, only=[new])
+    assert told(one, wire, 120.0) == [110.0, 110.1, 110.5, 111.0, 112.0, 115.0]
+    assert all(new.packed in frame and old.packed not in frame for _name, frame in wire.sent)
+    wire.sent.clear()
+    assert told(one, wire, 170.0) == [160.0]
+    assert len(wire.sent) == 4
+
+
+def test_many_addresses_go_out_in_portions(announcer: tuple[announce.Announcer, Wire]) -> None:
+    one, wire = announcer
+    one.begin([(ip_address(f"192.0.2.{n}"), ETH0) for n in range(200)], 100.0)
+    one.step(100.0)
+    assert len(wire.sent) == announce.AT_ONCE
+    assert one.next_at() == 0.0, "and the rest at once, after the heartbeats"
+
+
+def test_carriers() -> None:
+    carriers = Carriers({"eth0", "eth1"}, [ETH0])
+    assert carriers.without() == ("eth1",)
+    assert carriers.update(ETH1, True), "it has come"
+    assert carriers.without() == ()
+    assert not carriers.update(ETH1, True)
+    assert carriers.update(replace(ETH1, running=False), True)
+    assert carriers.without() == ("eth1",)
+    assert carriers.update(replace(ETH1, mac=bytes(6)), True), "it is back with another card"
+    assert carriers.without() == ()
+    assert not carriers.update(replace(ETH1, index=9, name="eth9"), True)
+    carriers.update(replace(ETH1, name="lan"), True)
+    assert carriers.without() == ("eth1",), "it was renamed"
+    carriers.update(ETH0, False)
+    assert carriers.without() == ("eth0", "eth1")
+
+
+def test_what_the_kernel_tells_is_noted() -> None:
+    found = Changes()
+    head = struct.pack("=BBBBi", 2, 32, 0, 0, 2)
+    address = struct.pack("=HH4s", 8, 2, bytes([192, 0, 2, 100]))
+    note(message(21, head + address) + message(20, head + address), found)
+    assert found.gone == {ip_address("192.0.2.100")}, "an address that comes is no news"
+    link = struct.pack("=BxHiII", 0, 1, 2, 0x10001, 0) + struct.pack("=HH8s", 12, 3, b"eth0")
+    bridge = struct.pack("=BxHiII", 7, 1, 2, 0x10001, 0) + struct.pack("=HH8s", 12, 3, b"eth0")
+    note(message(16, link) + message(17, bridge), found)
+    ((interface, there),) = found.interfaces
+    assert (interface.name, interface.running, there) == ("eth0", True, True)
+
+
+def message(kind: int, body: bytes) -> bytes:
+    return struct.pack("=IHHII", 16 + len(body), kind, 0, 0, 0) + body
 
 
 def test_split_alias() -> None:

@@ -106,6 +106,29 @@ def _is(wanted: str, *names: str) -> Callable[[Status], Iterator[Sample]]:
     return read
 
 
+def _same_configuration(status: Status) -> Iterator[Sample]:
+    mine = _part(status, "heart").get("digest")
+    theirs = _part(status, "heart", "peer").get("digest")
+    if isinstance(mine, str) and isinstance(theirs, str):
+        yield {}, float(mine == theirs)
+
+
+def _links(status: Status) -> Iterator[tuple[Labels, dict[str, Any]]]:
+    for link in _part(status, "heart").get("links") or ():
+        yield {"own": str(link.get("own")), "partner": str(link.get("partner"))}, link
+
+
+def _link_up(status: Status) -> Iterator[Sample]:
+    for labels, link in _links(status):
+        yield labels, float(link.get("up") is True)
+
+
+def _link_heard(status: Status) -> Iterator[Sample]:
+    for labels, link in _links(status):
+        if isinstance(link.get("heard"), int | float):
+            yield labels, float(link["heard"])
+
+
 def _services(status: Status) -> Iterator[tuple[Labels, dict[str, Any]]]:
     for virtual in _part(status, "lvsd").get("virtual") or ():
         if virtual.get("fwmark"):
@@ -218,6 +241,27 @@ METRICS: tuple[Metric, ...] = (
         "Heartbeats that were not believed, by reason.",
         ("reason",),
         _each("reason", "heart", "rejected"),
+    ),
+    Metric(
+        "piranha_heartbeat_link_up",
+        GAUGE,
+        "1 if heartbeats of the partner came over this path within two dead times.",
+        ("own", "partner"),
+        _link_up,
+    ),
+    Metric(
+        "piranha_heartbeat_link_heard_timestamp_seconds",
+        GAUGE,
+        "When the partner was heard last over this path, in seconds since the epoch.",
+        ("own", "partner"),
+        _link_heard,
+    ),
+    Metric(
+        "piranha_partner_same_configuration",
+        GAUGE,
+        "1 if the partner says that it has the same configuration; none if it was never heard.",
+        (),
+        _same_configuration,
     ),
     Metric(
         "piranha_table_ok",

@@ -121,6 +121,7 @@ def _router(found: dict[str, Any], colour: Paint, now: float) -> list[str]:
         ("router", f"{found.get('host', '?')} {_detail(heart.get('role'))}".rstrip()),
         ("state", f"{_paint(state, state, colour)}{since}{_because(heart.get('reason'))}"),
         ("partner", _partner(heart.get("peer"), now)),
+        *(("link", _link(one, colour, now)) for one in heart.get("links") or ()),
         ("addresses", ", ".join(_address(a) for a in heart.get("addresses") or ()) or "none"),
         (
             "pulse",
@@ -139,6 +140,16 @@ def _partner(peer: object, now: float) -> str:
     state = str(peer.get("state") or "unknown").upper()
     heard = _ago(peer.get("heard") or peer.get("since"), now, "heard ")
     return f"{peer.get('address', '?')} {state}{heard}{_because(peer.get('reason'))}"
+
+
+def _link(link: dict[str, Any], colour: Paint, now: float) -> str:
+    """Say of one path of the heartbeats whether it carries them."""
+    state = "UP" if link.get("up") else "DOWN"
+    heard = _ago(link.get("heard"), now, "heard ") or " (never heard)"
+    sending = link.get("sending")
+    trouble = "" if sending in ("ok", None) else f"; cannot be sent on: {sending}"
+    between = f"{link.get('own', '?')} - {link.get('partner', '?')}"
+    return f"{between} {_paint(state, state, colour)}{heard}{trouble}"
 
 
 def _services(found: dict[str, Any], colour: Paint, now: float) -> list[str]:

@@ -13,10 +13,10 @@ import errno
 import os
 from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface
 from typing import Any
 
-from .links import DeviceError, device_for, split_alias
+from .links import Carriers, DeviceError, device_for, split_alias
 from .rtnetlink import Address, Held, Interface, Netlink
 
 
@@ -69,25 +69,36 @@ class Addresses:
         return problems + _sentences("set", placed, results)
 
     def release(self, unwanted: Iterable[VirtualAddress]) -> list[str]:
-        """Remove addresses, whichever netmask they have; others are left alone."""
-        unwanted = list(unwanted)
-        if not unwanted:
-            return []
+        """Remove addresses, whichever netmask they have; others are left alone.
+
+        Where the kernel takes others of the same network with the first of them (its switch
+        promote_secondaries is off), these are set again.
+        """
         gone = {entry.ip: entry.device for entry in unwanted}
+        if not gone:
+            return []
         names = {i.index: i.name for i in self._netlink.interfaces()}
+        before = held = self._netlink.addresses()
+        removed: list[Held] = []
         problems: list[str] = []
         # Twice: deleting the first address of a network may promote the next, with its new role.
         for _unused in range(2):
             entries = [
                 entry
-                for entry in self._netlink.addresses()
+                for entry in held
                 if entry.address in gone and _on(gone[entry.address], names.get(entry.index))
             ]
             if not entries:
-                return []
+                break
             placed = [(entry.address, entry) for entry in entries]
             problems = _sentences("removed", placed, self._netlink.remove(entries))
-        return problems
+            removed += entries
+            held = self._netlink.addresses()
+        else:
+            if problems:
+                return problems
+        self._netlink.add(_taken_along(removed, before, held))
+        return []
 
     def missing(self, wanted: Iterable[VirtualAddress]) -> list[VirtualAddress]:
         """Give those that the kernel does not hold."""
@@ -103,6 +114,25 @@ class Addresses:
             for entry in self._netlink.addresses()
             if entry.address in addresses and entry.index in by_index
         ]
+
+    def carriers(self, wanted: Iterable[VirtualAddress]) -> Carriers:
+        """Give the interfaces that these addresses are on, or would be, and their links."""
+        wanted = list(wanted)
+        interfaces = self._netlink.interfaces()
+        names = {i.index: i.name for i in interfaces}
+        placed, _problems = self._place(wanted)
+        needed = {names[entry.index] for _unused, entry in placed}
+        needed |= {split_alias(entry.device)[0] for entry in wanted if entry.device}
+        return Carriers(needed, interfaces)
+
+    def refresh(self, carriers: Carriers) -> bool:
+        """Read the known ones of these interfaces again; gives whether there was news.
+
+        The kernel changes an upper interface together with the lower one that it tells of, and
+        tells that only up to a second later.
+        """
+        found = [self._netlink.interface(index) for index in carriers.indices()]
+        return True in [carriers.update(one, True) for one in found if one is not None]
 
     def linked(self, own: Collection[Address]) -> bool:
         """Whether an interface that has one of these addresses carries traffic.
@@ -143,6 +173,19 @@ def release_all(unwanted: Iterable[VirtualAddress]) -> list[str]:
     """Remove addresses, for whoever has no `Addresses` of its own. Gives a sentence a failure."""
     with contextlib.closing(Netlink()) as netlink:
         return Addresses(netlink).release(unwanted)
+
+
+def _taken_along(removed: list[Held], before: list[Held], after: list[Held]) -> list[Held]:
+    """Give the addresses that have gone with removed ones of their network, and were not meant."""
+    vanished = set(before) - set(removed) - set(after)
+    if not vanished:
+        return []
+    networks = {_network(entry) for entry in removed}
+    return [entry for entry in before if entry in vanished and _network(entry) in networks]
+
+
+def _network(entry: Held) -> tuple[int, IPv4Network | IPv6Network]:
+    return entry.index, ip_interface((entry.address, entry.prefix)).network
 
 
 def _on(device: str | None, name: str | None) -> bool:

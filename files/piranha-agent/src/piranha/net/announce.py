@@ -8,17 +8,21 @@ number at a time, so that heartbeats never wait behind many addresses.
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from ipaddress import IPv4Address, IPv6Address
 
 from .rtnetlink import Address, Interface
 
-GAPS = (0.0, 0.1, 0.4, 1.5, 5.0)
+ROUNDS = (0.0, 0.1, 0.5, 1.0, 2.0, 5.0)
 """Seconds from the takeover to each round. The first is what counts; the others are for those
 whose copy was lost or whose switch port was not ready."""
+REFRESH = 60.0
+"""Seconds between two rounds after these, for as long as the addresses are here: a switch forgets
+what it has not heard for minutes, and a neighbour may have believed somebody else meanwhile."""
 
 AT_ONCE = 64
 """Frames sent before heartbeats are looked at again."""
@@ -76,47 +80,68 @@ def frames_for(address: Address, mac: bytes) -> tuple[bytes, ...]:
 
 
 class Announcer:
-    """Sends announcements in rounds. Opened once; `close` when done."""
+    """Sends announcements in rounds. Opened once; `close` when done. Times in seconds."""
 
     def __init__(self) -> None:
         # Protocol 0: this socket receives nothing.
         self._socket = socket.socket(
             socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, 0
         )
-        self._rounds: list[float] = []
-        self._frames: list[tuple[str, bytes]] = []
+        self._frames: dict[Address, list[tuple[str, bytes]]] = {}
+        self._rounds: list[tuple[float, frozenset[Address]]] = []
+        """When which addresses are due, the next first."""
+        self._refresh_at = 0.0
         self._queue: deque[tuple[str, bytes]] = deque()
 
     def close(self) -> None:
         """Close the socket."""
         self._socket.close()
 
-    def begin(self, devices: Iterable[tuple[Address, Interface]], now: float) -> None:
-        """Announce these addresses from now on, instead of what was announced before."""
-        self._frames = [
-            (interface.name, frame)
-            for address, interface in devices
-            for frame in frames_for(address, interface.mac)
-        ]
-        self._rounds = [now + gap for gap in GAPS]
-        self._queue.clear()
+    def begin(
+        self,
+        devices: Iterable[tuple[Address, Interface]],
+        now: float,
+        only: Collection[Address] | None = None,
+    ) -> None:
+        """Announce these addresses from now on, instead of what was announced before.
+
+        only: those that are new to the neighbours; the others go on as they were.
+        """
+        frames: dict[Address, list[tuple[str, bytes]]] = {}
+        for address, interface in devices:
+            made = [(interface.name, frame) for frame in frames_for(address, interface.mac)]
+            frames.setdefault(address, []).extend(made)
+        if only is None or not self._frames:
+            self._rounds = []
+            self._queue.clear()
+            self._refresh_at = now + REFRESH
+        self._frames = frames
+        fresh = frozenset(frames if only is None else only)
+        self._rounds = sorted(
+            [*self._rounds, *((now + gap, fresh) for gap in ROUNDS if fresh)],
+            key=lambda due: due[0],
+        )
 
     def cancel(self) -> None:
         """Announce nothing more: the addresses are no longer here."""
-        self._frames, self._rounds = [], []
+        self._frames, self._rounds = {}, []
         self._queue.clear()
 
     def next_at(self) -> float | None:
         """When `step` has something to do; a time that is past means at once."""
         if self._queue:
             return 0.0
-        return self._rounds[0] if self._rounds and self._frames else None
+        if not self._frames:
+            return None
+        return min(self._refresh_at, self._rounds[0][0]) if self._rounds else self._refresh_at
 
     def step(self, now: float) -> str | None:
         """Send what is due, a bounded number; gives a sentence where sending failed."""
-        if not self._queue and self._rounds and now >= self._rounds[0]:
-            self._rounds.pop(0)
-            self._queue.extend(self._frames)
+        if not self._queue and self._rounds and now >= self._rounds[0][0]:
+            self._enqueue(self._rounds.pop(0)[1])
+        elif not self._queue and self._frames and now >= self._refresh_at:
+            self._refresh_at = now + REFRESH
+            self._enqueue(self._frames)
         for _unused in range(min(AT_ONCE, len(self._queue))):
             name, frame = self._queue.popleft()
             try:
@@ -125,10 +150,18 @@ class Announcer:
                 self._queue.appendleft((name, frame))
                 return None
             except OSError as error:
+                if error.errno in (errno.ENETDOWN, errno.ENXIO):
+                    # Without a link nobody hears it; it is announced again when that is back.
+                    continue
                 # The next round tries again.
                 self._queue.clear()
                 return f"announcements on {name} could not be sent: {error.strerror}"
         return None
+
+    def _enqueue(self, due: Collection[Address]) -> None:
+        for address, frames in self._frames.items():
+            if address in due:
+                self._queue.extend(frames)
 
 
 def _checksum(data: bytes) -> int:

@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: piranha.lvs founders
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which interface carries a virtual address. Pure: it is given what the kernel has."""
+"""Which interface carries a virtual address, and which have a link. Pure: told what there is."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from ipaddress import ip_interface
 
 from .rtnetlink import Address, Held, Interface
@@ -65,3 +65,44 @@ def device_for(
             f" in lvs.cf, as in 'address = {address} eth0:1'"
         )
     return by_index[-max(fitting)[1]]
+
+
+class Carriers:
+    """Some interfaces, by name, and whether they are there and have their link.
+
+    A bond has one while one of its members has, a bridge while one of its ports has, a VLAN while
+    what it lies on has: the kernel says so of the upper interface itself.
+    """
+
+    def __init__(self, names: Collection[str], interfaces: Iterable[Interface]) -> None:
+        self._names = frozenset(names)
+        self._known: dict[str, Interface] = {}
+        for interface in interfaces:
+            self.update(interface, True)
+
+    def update(self, interface: Interface, there: bool) -> bool:
+        """Note how an interface is now; gives whether its link or its hardware address is new."""
+        for old in [e for e in self._known.values() if e.index == interface.index]:
+            if old.name != interface.name:  # it was renamed
+                del self._known[old.name]
+        before = self._known.get(interface.name)
+        if interface.name not in self._names:
+            return False
+        if not there:
+            return self._known.pop(interface.name, None) is not None
+        self._known[interface.name] = interface
+        if before is None:
+            return True
+        return (before.running, before.mac) != (interface.running, interface.mac)
+
+    def indices(self) -> tuple[int, ...]:
+        """Give the numbers of those that are there."""
+        return tuple(interface.index for interface in self._known.values())
+
+    def without(self) -> tuple[str, ...]:
+        """Give the names of those that have no link, or are not there."""
+        return tuple(
+            name
+            for name in sorted(self._names)
+            if name not in self._known or not self._known[name].running
+        )

@@ -29,8 +29,8 @@ _NUMBER = struct.Struct("=I")
 _CACHE = struct.Struct("=IIII")  # linux/if_addr.h ifa_cacheinfo
 
 _ERROR, _DONE = 2, 3
-_NEWLINK, _GETLINK = 16, 18
-_NEWADDR, _DELADDR, _GETADDR = 20, 21, 22
+NEWLINK, DELLINK, _GETLINK = 16, 17, 18
+_NEWADDR, DELADDR, _GETADDR = 20, 21, 22
 _REQUEST, _ACK, _DUMP, _EXCL, _CREATE = 0x1, 0x4, 0x300, 0x200, 0x400
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_EXT_MASK = 1, 3, 29
 _SKIP_STATS = 8
@@ -87,12 +87,22 @@ class Netlink:
         """Read all interfaces."""
         mask = _attribute(_IFLA_EXT_MASK, _NUMBER.pack(_SKIP_STATS))
         request = _LINK.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + mask
-        return [_interface(body) for body in self._dump(_GETLINK, request)]
+        return [interface_of(body) for body in self._dump(_GETLINK, request)]
+
+    def interface(self, index: int) -> Interface | None:
+        """Read one interface; None where there is none with this number."""
+        mask = _attribute(_IFLA_EXT_MASK, _NUMBER.pack(_SKIP_STATS))
+        body = _LINK.pack(socket.AF_UNSPEC, 0, index, 0, 0) + mask
+        self._socket.send(self._message(_GETLINK, 0, body))
+        while True:
+            for kind, sequence, content in messages(self._receive()):
+                if sequence == self._sequence:
+                    return interface_of(content) if kind == NEWLINK else None
 
     def addresses(self) -> list[Held]:
         """Read all addresses of all interfaces."""
         request = _ADDRESS.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
-        return [held for body in self._dump(_GETADDR, request) if (held := _held(body))]
+        return [held for body in self._dump(_GETADDR, request) if (held := held_of(body))]
 
     def add(self, wanted: list[Held]) -> list[int]:
         """Add addresses; gives an errno for each, 0 also where it was there already.
@@ -104,7 +114,7 @@ class Netlink:
 
     def remove(self, unwanted: list[Held]) -> list[int]:
         """Remove addresses; gives an errno for each, 0 also where it was not there."""
-        return self._change(_DELADDR, 0, unwanted, errno.EADDRNOTAVAIL)
+        return self._change(DELADDR, 0, unwanted, errno.EADDRNOTAVAIL)
 
     def _change(self, kind: int, flags: int, items: list[Held], harmless: int) -> list[int]:
         results: list[int] = []
@@ -121,7 +131,7 @@ class Netlink:
     def _acknowledgements(self, first: int, count: int) -> list[int]:
         results: dict[int, int] = {}
         while len(results) < count:
-            for kind, sequence, body in _messages(self._receive()):
+            for kind, sequence, body in messages(self._receive()):
                 if kind == _ERROR and first <= sequence < first + count:
                     results[sequence] = -struct.unpack_from("=i", body)[0]
         return [results[first + number] for number in range(count)]
@@ -133,7 +143,7 @@ class Netlink:
         expected = self._sequence
         found: list[bytes] = []
         while True:
-            for answer, sequence, content in _messages(self._receive()):
+            for answer, sequence, content in messages(self._receive()):
                 if sequence != expected:
                     continue
                 if answer == _DONE:
@@ -152,7 +162,8 @@ class Netlink:
         return self._socket.recv(_RECV)
 
 
-def _messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+def messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Give kind, sequence and body of each message in what was received."""
     position = 0
     while position + _HEADER.size <= len(data):
         size, kind, _flags, sequence, _pid = _HEADER.unpack_from(data, position)
@@ -182,7 +193,8 @@ def _text(value: bytes) -> str:
     return value.rstrip(b"\0").decode("utf-8", "replace")
 
 
-def _interface(body: bytes) -> Interface:
+def interface_of(body: bytes) -> Interface:
+    """Read the body of a message about an interface."""
     _family, _kind, index, flags, _change = _LINK.unpack_from(body)
     attributes = _attributes(body, _LINK.size)
     return Interface(
@@ -200,7 +212,8 @@ _MAKE: dict[int, Callable[[bytes], Address]] = {
 }
 
 
-def _held(body: bytes) -> Held | None:
+def held_of(body: bytes) -> Held | None:
+    """Read the body of a message about an address; None where it is of another family."""
     family, prefix, _flags, _scope, index = _ADDRESS.unpack_from(body)
     attributes = _attributes(body, _ADDRESS.size)
     raw = attributes.get(_IFA_LOCAL, attributes.get(_IFA_ADDRESS))

@@ -91,7 +91,8 @@ class Heart:
         before = ledger.read_session(self._run_dir)
         self._sessions = before.sessions if before else ()
         self._note_session()
-        self._carry(self._engine.start(now, self._holding.adopt()), now)
+        self._carry(self._engine.start(now, self._holding.adopt(now)), now)
+        self._see_links(now)
         self._arrival.clear()
         while not self._ending:
             self._turn()
@@ -100,6 +101,7 @@ class Heart:
     def _watch(self) -> None:
         self._poll = select.poll()
         self._poll.register(self._link, select.POLLIN)
+        self._poll.register(self._holding, select.POLLIN)
         for path in self._paths.sockets:
             self._poll.register(path, select.POLLIN)
 
@@ -115,10 +117,15 @@ class Heart:
         if not self._linked:
             self._await_link(now)
         word = self._engine.partner_word
-        for data in self._paths.receive(ready):
-            self._carry(self._engine.received(data, now), now)
+        for route, data in self._paths.receive(ready):
+            effects = self._engine.received(data, now)
+            if self._engine.genuine:
+                self._paths.heard(route, now)
+            self._carry(effects, now)
         if self._engine.partner_word != word:
             self._tell(now)  # fos may wait for it
+        if self._holding.fileno() in ready:
+            self._heed(now)
         self._carry(self._engine.tick(now), now)
         if (taken := self._arrival.step(now)) is not None:
             self._carry(self._engine.take(taken, now), now)
@@ -134,6 +141,26 @@ class Heart:
         self._linked = self._addresses.linked(own)
         if not self._linked:
             self._engine.machine.unlinked(now)
+
+    def _heed(self, now: float) -> None:
+        """See what somebody has done to the addresses or their interfaces."""
+        gone = self._holding.heed(now, self._engine.holding)
+        self._see_links(now)
+        if gone and self._engine.holding:
+            self._carry(self._engine.lost(now), now)
+
+    def _see_links(self, now: float) -> None:
+        """Stand back while an interface of the addresses has no link, if the file says so."""
+        linked = self._holding.linked or not self._settings.monitor_links
+        if linked != self._engine.machine.linked:
+            self._carry(self._engine.carrier(linked, now), now)
+            self._part()
+
+    def _part(self) -> None:
+        """Say what became of a hand-over that is through."""
+        if self._parting is not None:
+            self._log(*self._parting.told())
+            self._parting = None
 
     def _tick(self, now: float) -> None:
         timing = self._settings.timing
@@ -211,13 +238,15 @@ class Heart:
 
     def _tell(self, now: float) -> None:
         self._told_at = now
-        waiting = now - self._begun < self._settings.timing.deadtime * 2
-        problems = self._holding.problems
+        patience = self._settings.timing.deadtime * 2
+        waiting = now - self._begun < patience
+        problems = self._holding.troubles()
         state = report.snapshot(self._engine, self._settings, problems, self._reason, now)
-        state["problems"] += self._paths.problems()
+        state["links"] = report.links(self._paths, patience, now)
+        state["problems"] += self._paths.problems(now, patience)
         if waiting:  # until then silence is no news
-            state["problems"] = [*problems]
-        self._reporter.state(state, problems)
+            state["problems"] = problems
+        self._reporter.state(state, self._holding.problems)
 
     def _hear(self, now: float) -> None:
         for message in self._link.receive():
@@ -249,8 +278,7 @@ class Heart:
         """Hand over and let go, then say goodbye, a few times over."""
         self._ending = True
         self._carry(self._engine.stop(now), now)
-        if self._parting is not None:
-            self._log(*self._parting.told())
+        self._part()
         self._arrival.end()
         ledger.forget(self._run_dir)
 
@@ -270,9 +298,10 @@ class Heart:
         self._settings, self._paths = settings, paths
         self._arrival.services = settings.services
         self._watch()
-        if self._holding.exchange(settings.addresses, self._engine.holding):
-            self._acquire(now)
-            self._holding.announce(now)
+        failed = self._holding.exchange(settings.addresses, now, self._engine.holding)
+        if failed:
+            self._carry(self._engine.failed(now), now)
+        self._see_links(now)
         keys = keys or self._engine.conversation.keys
         self._carry(self._engine.reload(keys, settings.timing, settings.digest, now), now)
         self._note_session()

@@ -40,6 +40,8 @@ class HeartSettings:
     port: int
     key_file: Path
     addresses: tuple[VirtualAddress, ...]
+    monitor_links: bool
+    """Whether an interface of the addresses without a link makes this router stand back."""
     services: Services
     digest: bytes
     """Of the configuration's meaning: comments and spacing do not count."""
@@ -89,6 +91,7 @@ def extract(config: Config, own: frozenset[Address]) -> HeartSettings:
         port=section.number("heartbeat_port") or 539,
         key_file=Path(section.text("heartbeat_key_file") or "/etc/piranha/heartbeat.key"),
         addresses=_virtual_addresses(config, role),
+        monitor_links=bool(section.number("monitor_links")),
         services=Services(config),
         digest=hashlib.sha256(write(config).encode()).digest()[:DIGEST_SIZE],
         fos=section.text("service") == "fos",

@@ -1,24 +1,30 @@
 # SPDX-FileCopyrightText: piranha.lvs founders
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The heart's hands: sets, removes, adopts and announces the virtual addresses.
+"""The heart's hands: sets, removes, adopts and announces the virtual addresses, and watches them.
 
-When that is due is engine.py's matter; how the kernel is told, net/addresses.py's. What is held
+What others do to the addresses and their interfaces is told by the kernel, at once. When which
+of this is due is engine.py's matter; how the kernel is told, net/addresses.py's. What is held
 is noted in the run folder before it is set, for whoever must let go in the heart's place.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from piranha.net.addresses import Addresses, VirtualAddress
 from piranha.net.announce import Announcer
+from piranha.net.watch import Watch
 
 from . import ledger
 
 MEND = 5.0
 """Seconds between two attempts to set addresses that could not be set."""
+TOLD_AGAIN = 10.0
+"""Seconds between two lines of the log about addresses that somebody keeps removing."""
+NAMED = 3
+"""Addresses that such a line names."""
 
 Log = Callable[[str, str], None]
 
@@ -49,10 +55,54 @@ class Holding:
         self._addresses, self._wanted = addresses, wanted
         self._run_dir, self._log = run_dir, log
         self._mended_at = 0.0
+        self._gone_told_at = float("-inf")
+        self._watch = Watch()  # before anything is read, so that no change is missed
+        self._carriers = addresses.carriers(wanted)
         try:
             self._announcer: Announcer | None = Announcer()
         except PermissionError:
             self._announcer = None
+
+    def fileno(self) -> int:
+        """The descriptor to wait for: when it can be read, `heed` has something to do."""
+        return self._watch.fileno()
+
+    @property
+    def linked(self) -> bool:
+        """Whether every interface of the addresses has its link."""
+        return not self._carriers.without()
+
+    def troubles(self) -> list[str]:
+        """Give what is wrong with the addresses or their interfaces now, a sentence each."""
+        return self.problems + [
+            f"{name} has no link; the virtual addresses on it cannot be reached through this router"
+            for name in self._carriers.without()
+        ]
+
+    def heed(self, now: float, holding: bool) -> bool:
+        """Take in what others have done; gives whether an address is gone that shall be here.
+
+        holding: whether the addresses are to be here. Where a link is back, or a card has another
+        hardware address, the neighbours are told again.
+        """
+        changes = self._watch.changes()
+        news = True in [self._carriers.update(one, there) for one, there in changes.interfaces]
+        if changes.interfaces:
+            news |= self._addresses.refresh(self._carriers)
+        if changes.lost:
+            self._carriers = self._addresses.carriers(self._wanted)
+        if not holding:
+            return False
+        if changes.lost or news:
+            self.announce(now)
+        ours = {entry.ip for entry in self._wanted}
+        if not (changes.lost or news or changes.gone & ours):
+            return False
+        gone = self._addresses.missing(self._wanted)
+        if gone and now - self._gone_told_at >= TOLD_AGAIN:
+            self._gone_told_at = now
+            self._log("warning", f"somebody has removed {_named(gone)}; setting what is missing")
+        return bool(gone)
 
     def complain(self) -> None:
         """Log what is not allowed here, once at the start."""
@@ -104,18 +154,19 @@ class Holding:
             self._log("crit", problem)
         self.problems = problems
 
-    def announce(self, now: float) -> None:
-        """Tell the neighbours, now and some more times."""
+    def announce(self, now: float, only: Iterable[VirtualAddress] | None = None) -> None:
+        """Tell the neighbours of all addresses, or of some, now and again later."""
         if self._announcer is None:
             return
-        self._announcer.begin(self._addresses.devices(self._wanted), now)
+        some = None if only is None else {entry.ip for entry in only}
+        self._announcer.begin(self._addresses.devices(self._wanted), now, some)
         self.step(now)
 
     def gone(self) -> bool:
         """Whether the kernel lacks an address that it shall have."""
         return bool(self._addresses.missing(self._wanted))
 
-    def adopt(self) -> bool:
+    def adopt(self, now: float) -> bool:
         """See what the kernel holds; True where the addresses are there and ours to hold.
 
         What an earlier heart has set and is no longer wanted goes; so does a part that nobody
@@ -130,26 +181,31 @@ class Holding:
         for problem in self._addresses.release(stale if ours else [*stale, *held]):
             self._log("err", problem)
         if ours:
-            names = ", ".join(entry.address for entry in held)
-            self._log("notice", f"adopts the virtual addresses: {names}")
+            self._log("notice", f"adopts {_named(held)}")
             if missing or stale:
                 self._note(hold=True)
                 self.problems = self._addresses.acquire(missing)
             elif not listed.found:
                 self._note(hold=True)
+            self.announce(now, missing)  # who has the others knows it already
         return ours
 
-    def exchange(self, wanted: tuple[VirtualAddress, ...], holding: bool) -> bool:
-        """Want other addresses from now on; what is no longer wanted goes at once.
+    def exchange(self, wanted: tuple[VirtualAddress, ...], now: float, holding: bool) -> bool:
+        """Want other addresses from now on; touches none of those that stay as they are.
 
-        holding: whether they are held now. Gives whether `acquire` and `announce` are due.
+        holding: whether they are held now. Gives whether nothing could be set.
         """
         before, self._wanted = self._wanted, wanted
+        self._carriers = self._addresses.carriers(wanted)
         if not holding or before == wanted:
             return False
         for problem in self._addresses.release(e for e in before if e not in wanted):
             self._log("err", problem)
-        return True
+        # All, since one that has gone may have taken others of its network with it.
+        if self.acquire(now) is Outcome.FAILED:
+            return True
+        self.announce(now, [entry for entry in wanted if entry not in before])
+        return False
 
     def _note(self, hold: bool) -> None:
         try:
@@ -157,3 +213,10 @@ class Holding:
         except OSError as error:
             path = self._run_dir / ledger.ADDRESSES
             self._log("err", f"{path}: cannot be written ({error.strerror}); see what fills it")
+
+
+def _named(entries: list[VirtualAddress]) -> str:
+    """Name some addresses, and say how many there are."""
+    names = ", ".join(entry.address for entry in entries[:NAMED])
+    rest = len(entries) - NAMED
+    return f"{names} and {rest} more" if rest > 0 else names

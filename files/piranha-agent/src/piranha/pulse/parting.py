@@ -41,9 +41,11 @@ class Parting:
         before, self._begun = not self._begun, True
         begun = self._clock()
         if before:
-            end = begun + self._times.serving
+            # Without a link nobody is served meanwhile, and every moment counts.
+            linked = self._engine.machine.linked
+            end = begun + (self._times.serving if linked else self._times.between)
             self._look(begun, end)
-            if self._willing and not self._quick:
+            if self._willing and linked and not self._quick:
                 # Too slow to look once nobody has the addresses, so now is the last time.
                 self._look(self._clock(), end)
         elif self._willing and self._quick:
@@ -99,7 +101,7 @@ class Parting:
                 delivery.sent(number, sequence, now)
             ready = {one for one, _unused in poll.poll(int(delivery.wake(now) * 1000) + 1)}
             now = self._clock()
-            for data in self._paths.receive(ready):
+            for _route, data in self._paths.receive(ready):
                 receipt = self._engine.confirmed(data, now)
                 if receipt is not None:
                     delivery.taken(receipt, now)

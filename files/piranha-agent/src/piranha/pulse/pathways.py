@@ -23,7 +23,8 @@ class Pathways:
     def __init__(self, routes: tuple[Route, ...], port: int) -> None:
         self.routes, self.port = routes, port
         self.sockets: list[socket.socket] = []
-        self._failing: dict[str, str] = {}
+        self._failing: dict[Route, str] = {}
+        self._heard: dict[Route, float] = {}
 
     @classmethod
     def opened(cls, routes: tuple[Route, ...], port: int, old: Pathways | None = None) -> Pathways:
@@ -35,6 +36,8 @@ class Pathways:
         if old is not None and (old.routes, old.port) == (routes, port):
             return old
         made = cls(routes, port)
+        if old is not None:
+            made._heard = {one: when for one, when in old._heard.items() if one in routes}
         taken = {} if old is None or old.port != port else old.by_address()
         fresh: list[socket.socket] = []
         try:
@@ -61,12 +64,12 @@ class Pathways:
             try:
                 one.sendto(data, (route.partner, self.port))
             except OSError as error:
-                self._failing[route.partner] = error.strerror or str(error)
+                self._failing[route] = error.strerror or str(error)
             else:
                 if self._failing:
-                    self._failing.pop(route.partner, None)
+                    self._failing.pop(route, None)
 
-    def receive(self, ready: Collection[int]) -> Iterator[bytes]:
+    def receive(self, ready: Collection[int]) -> Iterator[tuple[Route, bytes]]:
         """Give what waits in the sockets that are ready and comes from the partner's address."""
         for route, one in zip(self.routes, self.sockets, strict=True):
             if one.fileno() not in ready:
@@ -75,14 +78,34 @@ class Pathways:
                 for _unused in range(MOST):
                     data, source = one.recvfrom(MAX_SIZE + 1)
                     if source[0] == route.partner:
-                        yield data
+                        yield route, data
 
-    def problems(self) -> list[str]:
-        """Say for each path that cannot be sent on why."""
-        return [
-            f"heartbeats to {partner} cannot be sent: {why}"
-            for partner, why in self._failing.items()
-        ]
+    def heard(self, route: Route, now: float) -> None:
+        """Note that a heartbeat of the partner came over a path, first copy or not."""
+        self._heard[route] = now
+
+    def heard_at(self, route: Route) -> float | None:
+        """Give when the partner was heard last over a path."""
+        return self._heard.get(route)
+
+    def failing(self, route: Route) -> str | None:
+        """Give why nothing can be sent over a path, or None."""
+        return self._failing.get(route)
+
+    def problems(self, now: float, patience: float) -> list[str]:
+        """Say for each path that does not carry heartbeats why, while another one does.
+
+        patience: seconds without any that make a path count as dead.
+        """
+        said = []
+        alive = [one for one in self.routes if now - self._heard.get(one, -patience) < patience]
+        for route in self.routes:
+            between = f"the link {route.own} - {route.partner}"
+            if (why := self._failing.get(route)) is not None:
+                said.append(f"heartbeats over {between} cannot be sent: {why}")
+            elif alive and route not in alive:
+                said.append(f"no heartbeats come over {between}, but over others; check its cables")
+        return said
 
 
 def _bound(address: str, port: int) -> socket.socket:

@@ -32,6 +32,7 @@ def rehearse(config_path: Path, link: Link) -> None:
     addresses = Addresses(Netlink())
     settings, keys = read_settings(config_path, addresses)
     addresses.missing(settings.addresses)
+    addresses.carriers(settings.addresses).without()
     Backup().rehearse()
     now = clock()
     keys = keys or (Key.of(os.urandom(32)),)

@@ -9,6 +9,7 @@ from typing import Any
 
 from .engine import Engine
 from .heart_settings import HeartSettings
+from .pathways import Pathways
 from .wire import Reason
 from .word import to_json
 
@@ -43,6 +44,27 @@ def snapshot(
         },
         "problems": problems + engine.problems(partner, str(settings.key_file), now),
     }
+
+
+def links(paths: Pathways, patience: float, now: float) -> list[dict[str, Any]]:
+    """Give each path of the heartbeats; times are seconds since the epoch.
+
+    patience: seconds without a heartbeat after which a path counts as dead.
+    """
+    wall = time.time() - now
+    told = []
+    for route in paths.routes:
+        heard, failing = paths.heard_at(route), paths.failing(route)
+        told.append(
+            {
+                "own": route.own,
+                "partner": route.partner,
+                "up": heard is not None and now - heard < patience,
+                "heard": None if heard is None else round(heard + wall, 3),
+                "sending": failing or "ok",
+            }
+        )
+    return told
 
 
 def _peer(engine: Engine, settings: HeartSettings, wall: float) -> dict[str, Any] | None:
