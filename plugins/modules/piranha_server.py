@@ -68,14 +68,17 @@ options:
     type: str
   wait:
     description:
-      - Whether V(drained) waits until the connections have ended, in all virtual services that are meant.
+      - V(drained) waits until the connections have ended, in all virtual services that are meant.
+      - V(enabled) first waits until checks of this router that were made since then say UP, and then lets it serve; if they
+        do not in time, it stays as it was. So a machine that comes back from an update meets no client before it works.
       - With C(tcp) and C(sctp) open connections are waited for, with C(udp) and firewall marks all that the kernel remembers.
       - Clients that persistence keeps with the real server are waited for as well, unless the kernel lets them go elsewhere
         (C(net.ipv4.vs.expire_quiescent_template) is V(1)).
     type: bool
     default: false
   timeout:
-    description: For how many seconds O(wait) waits. When they have passed the task fails, and the real server stays drained.
+    description:
+      - For how many seconds O(wait) waits. When they have passed the task fails, and the real server stays drained.
     type: int
     default: 300
   interval:
@@ -114,6 +117,13 @@ EXAMPLES = r"""
     server: web1
     state: forced_up
     reason: the page that the check asks for has moved
+
+- name: Let it serve again as soon as this router has seen that it can
+  piranha.lvs.piranha_server:
+    server: web1
+    state: enabled
+    wait: true
+    timeout: 60
 
 - name: Let it serve again, carefully
   piranha.lvs.piranha_server:
@@ -160,14 +170,24 @@ servers:
       sample: {mode: drained, weight: 1, weight_is: configured, by: root, reason: kernel update, at: 1795528800.0}
 drained:
   description: Whether no connection is left that O(wait) waits for. V(null) under check mode, where nobody waits.
-  returned: when O(wait=true)
+  returned: when O(wait=true) and O(state=drained)
   type: bool
   sample: true
 left:
   description: How many connections of which kind were left at the last look.
-  returned: when O(wait=true)
+  returned: when O(wait=true) and O(state=drained)
   type: dict
   sample: {}
+up:
+  description: Whether new checks say UP in every virtual service. V(null) under check mode, where nobody waits.
+  returned: when O(wait=true) and O(state=enabled)
+  type: bool
+  sample: true
+not_up:
+  description: For each virtual service in which it could not serve at the last look, its state and the reason.
+  returned: when O(wait=true) and O(state=enabled)
+  type: dict
+  sample: {shop: "DOWN (connection refused)"}
 waited:
   description: For how many seconds it was waited.
   returned: when O(wait=true)
@@ -176,6 +196,7 @@ waited:
 """
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -183,7 +204,8 @@ from ansible_collections.piranha.lvs.plugins.module_utils._module.agent_socket i
     Agent,
     AgentError,
     in_words,
-    wait_until_drained,
+    not_up,
+    wait_until_nothing_is_left,
 )
 
 CONFIGURED = "configured"
@@ -215,8 +237,8 @@ def main() -> None:
 def run(module: AnsibleModule) -> None:
     """Give the order, wait if that is wanted, and tell; AgentError."""
     params = module.params
-    if params["wait"] and params["state"] != "drained":
-        module.fail_json(msg="wait needs state: drained; only then connections come to an end")
+    if params["wait"] and params["state"] not in ("drained", "enabled"):
+        module.fail_json(msg="wait needs state: drained or enabled; there is nothing else to wait for")
     if params["timeout"] < 0 or params["interval"] < 1:
         module.fail_json(msg="timeout must be at least 0 and interval at least 1 second")
     whom = {"server": params["server"], "virtual": params["virtual"]}
@@ -229,6 +251,9 @@ def run(module: AnsibleModule) -> None:
     if params["by"]:
         order["by"] = params["by"]
     with Agent(params["control_socket"]) as agent:
+        fit = until_up(module, agent, whom) if params["wait"] and order["mode"] == "enabled" else {}
+        if fit.get("not_up"):
+            module.fail_json(msg=f"real server {params['server']}: {unfit(fit)}", **fit)
         answer = agent.ask("override", {**whom, **order})
         result = {
             "changed": answer["changed"],
@@ -239,11 +264,12 @@ def run(module: AnsibleModule) -> None:
                 "before": shown(answer["servers"], "before"),
                 "after": shown(answer["servers"], "after"),
             },
+            **fit,
         }
         for warning in answer["warnings"]:
             module.warn(warning)
-        if params["wait"]:
-            result.update(waited(module, agent, whom))
+        if params["wait"] and order["mode"] == "drained":
+            result.update(until_drained(module, agent, whom))
     left = result.get("left")
     if left:
         module.fail_json(
@@ -255,18 +281,40 @@ def run(module: AnsibleModule) -> None:
     module.exit_json(**result)
 
 
-def waited(module: AnsibleModule, agent: Agent, whom: dict[str, Any]) -> dict[str, Any]:
+def until_drained(module: AnsibleModule, agent: Agent, whom: dict[str, Any]) -> dict[str, Any]:
     """Wait until the connections have ended, or the time is up."""
     if module.check_mode:
         return {"drained": None, "left": {}, "waited": 0.0}
-    left, seconds = wait_until_drained(
-        lambda: agent.ask("servers", whom)["left"],
-        module.params["timeout"],
-        module.params["interval"],
-        time.monotonic,
-        time.sleep,
-    )
+    left, seconds = waited(module, lambda: agent.ask("servers", whom)["left"])
     return {"drained": not left, "left": left, "waited": seconds}
+
+
+def until_up(module: AnsibleModule, agent: Agent, whom: dict[str, Any]) -> dict[str, Any]:
+    """Wait until checks of from now on say that it can serve, or the time is up."""
+    if module.check_mode:
+        return {"up": None, "not_up": {}, "waited": 0.0}
+    now = time.time()
+    missing, seconds = waited(module, lambda: not_up(agent.ask("servers", whom)["servers"], now))
+    return {"up": not missing, "not_up": missing, "waited": seconds}
+
+
+def waited(
+    module: AnsibleModule, left: Callable[[], dict[str, Any]]
+) -> tuple[dict[str, Any], float]:
+    """Wait as the options say."""
+    params = module.params
+    return wait_until_nothing_is_left(
+        left, params["timeout"], params["interval"], time.monotonic, time.sleep
+    )
+
+
+def unfit(found: dict[str, Any]) -> str:
+    """Say why it does not return, and what to do."""
+    states = ", ".join(f"{name} {state}" for name, state in sorted(found["not_up"].items()))
+    return (
+        f"it could not serve after {found['waited']:.0f} s: {states}; it stays as it was, see on the "
+        "machine why its checks fail, and piranha status on the router"
+    )
 
 
 def weight(module: AnsibleModule, text: str | None) -> int | str | None:

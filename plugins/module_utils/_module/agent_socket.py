@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-FileCopyrightText: piranha.lvs founders
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Asks the running agent over its control socket, and waits until a real server is drained.
+"""Asks the running agent over its control socket, and waits for what a real server comes to.
 
 Private to this collection. Nothing of the agent's code is needed for it: one JSON object a line
 goes there, and one comes back for each. What a request means is up to the agent.
@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
 SOCKET = "/run/piranha/control.sock"
 PATIENCE = 15.0  # seconds for one answer
+UP = "UP"
 LONGEST = 16 * 1024 * 1024  # bytes of an answer that make sense
 
 
@@ -109,26 +110,29 @@ def _why(path: str, error: OSError) -> str:
     return f"the agent cannot be asked at {path}: {error.strerror or error}"
 
 
-def wait_until_drained(
-    left: Callable[[], Mapping[str, int]],
+_Left = TypeVar("_Left", bound=Mapping[str, Any])
+
+
+def wait_until_nothing_is_left(
+    left: Callable[[], _Left],
     timeout: float,
     interval: float,
     clock: Callable[[], float],
     sleep: Callable[[float], None],
-) -> tuple[dict[str, int], float]:
+) -> tuple[_Left, float]:
     """Look until nothing is left, or the time is up; look once at least.
 
     Args:
-        left: gives how many connections of which kind are waited for.
+        left: gives what is waited for, by name.
         timeout, interval: seconds in all, and between two looks.
         clock, sleep: seconds.
 
     Returns:
-        What is left, empty for a drained server, and the seconds that have passed.
+        What is left at the last look, and the seconds that have passed.
     """
     begin = clock()
     while True:
-        here = dict(left())
+        here = left()
         passed = clock() - begin
         if not here or passed >= timeout:
             return here, round(passed, 1)
@@ -138,3 +142,23 @@ def wait_until_drained(
 def in_words(left: Mapping[str, int]) -> str:
     """Say how many connections of which kind."""
     return " and ".join(f"{number} {kind}" for kind, number in sorted(left.items()))
+
+
+def not_up(servers: Iterable[Mapping[str, Any]], since: float) -> dict[str, str]:
+    """Say of each virtual service why a real server cannot serve in it, as far as is known.
+
+    A verdict that rests on checks made before `since` says nothing of a machine that was worked
+    on meanwhile.
+
+    Args:
+        servers: as the agent's answer to `servers` has them.
+        since: seconds since the epoch.
+    """
+    told = {}
+    for one in servers:
+        check = one.get("last_check")
+        if one["health"] != UP:
+            told[str(one["virtual"])] = f"{one['health']} ({one['reason']})"
+        elif check is not None and check["at"] < since:
+            told[str(one["virtual"])] = "not checked yet"
+    return told

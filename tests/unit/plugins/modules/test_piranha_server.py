@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,8 @@ class Router:
         self.said: dict[str, Any] = dict(ENABLED)
         self.asked: list[dict[str, Any]] = []
         self.left: list[dict[str, int]] = [{}]
+        self.states = ["UP"]
+        self.check_age: float | None = None
         self.error = ""
         self.raw = b""
         self._socket = socket.socket(socket.AF_UNIX)
@@ -59,7 +62,12 @@ class Router:
             answer.update(ok=False, error=self.error)
         elif asked["do"] == "servers":
             left = self.left.pop(0) if len(self.left) > 1 else self.left[0]
-            answer["result"] = {"servers": [], "left": left}
+            state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
+            reason = "" if state == "UP" else "connection refused"
+            one: dict[str, Any] = {"virtual": "web", "health": state, "reason": reason}
+            if self.check_age is not None:
+                one["last_check"] = {"at": time.time() - self.check_age + len(self.asked)}
+            answer["result"] = {"servers": [one], "left": left}
         else:
             answer["result"] = self._order(asked)
         event = {"id": 99, "event": {"text": "news that nobody asked for"}}
@@ -141,12 +149,37 @@ def test_when_the_time_is_up_it_fails_and_the_server_stays_drained(router: Route
     assert (told["drained"], router.said["mode"]) == (False, "drained")
 
 
+def test_it_returns_once_the_checks_say_up(router: Router) -> None:
+    router.said["mode"] = "drained"
+    router.states = ["DOWN", "STARTING", "UP"]
+    told = order(router, state="enabled", wait=True)
+    assert (told["failed"], told["up"], told["not_up"]) == (False, True, {})
+    assert [asked["do"] for asked in router.asked] == [*["servers"] * 3, "override"]
+    assert router.said["mode"] == "enabled"
+    assert order(router, state="enabled", wait=True, check=True)["up"] is None
+
+
+def test_a_check_from_before_says_nothing(router: Router) -> None:
+    router.check_age = 2.5  # and a second younger at each look
+    assert order(router, state="enabled", wait=True)["up"] is True
+    assert [asked["do"] for asked in router.asked] == [*["servers"] * 3, "override"]
+
+
+def test_a_server_that_does_not_come_back_is_told_with_the_reason(router: Router) -> None:
+    router.said["mode"] = "drained"
+    router.states = ["DOWN"]
+    told = order(router, state="enabled", wait=True, timeout=0)
+    assert (told["failed"], told["up"]) == (True, False)
+    assert "could not serve after 0 s: web DOWN (connection refused); it stays as" in told["msg"]
+    assert router.said["mode"] == "drained"
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
         ({}, "one of the following is required: state, weight"),
         ({"weight": "heavy"}, "'heavy' is no weight; give 0 to 65535, or configured"),
-        ({"state": "disabled", "wait": True}, "wait needs state: drained"),
+        ({"state": "disabled", "wait": True}, "wait needs state: drained or enabled"),
         ({"state": "drained", "interval": 0}, "interval at least 1 second"),
         ({"state": "up"}, "value of state must be one of"),
     ],
