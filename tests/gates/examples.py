@@ -4,7 +4,7 @@
 
 Every fenced ``yaml`` block of README.md, docs/ and the roles' READMEs is parsed. Those of README.md
 that begin with a comment that names a file (``# site.yml``) are written out together and checked
-by Ansible itself against the staged collection. Runs with .venv's interpreter (it needs PyYAML).
+by Ansible itself against the staged collection, and so is each playbook by its full name. Runs with .venv's interpreter (it needs PyYAML).
 No target is contacted.
 """
 
@@ -70,12 +70,15 @@ def main() -> int:
         say(f"README.md: the quickstart has no {' and no '.join(sorted(missing))}")
         return 1
     env = dict(os.environ, ANSIBLE_COLLECTIONS_PATH=str(STAGE))
+    playbooks = sorted(path.stem for path in ROOT.glob("playbooks/*.yml"))
+    inventory = ["-i", "inventory.yml"]
     for argv in (
-        [str(VENV_BIN / "ansible-inventory"), "-i", "inventory.yml", "--graph"],
-        [str(VENV_BIN / "ansible-playbook"), "-i", "inventory.yml", "site.yml", "--syntax-check"],
+        [str(VENV_BIN / "ansible-inventory"), *inventory, "--graph"],
+        *([str(VENV_BIN / "ansible-playbook"), *inventory, name, "--syntax-check"]
+          for name in ("site.yml", *(f"piranha.lvs.{name}" for name in playbooks))),
     ):
         faults += run_shown(argv, cwd=WRITTEN, env=env) != 0
-    say(f"{len(found)} examples, {faults} faults")
+    say(f"{len(found)} examples, {len(playbooks)} playbooks, {faults} faults")
     return int(faults > 0)
 
 
