@@ -4,7 +4,8 @@
 
 Every fenced ``yaml`` block of README.md, docs/ and the roles' READMEs is parsed. Those of README.md
 that begin with a comment that names a file (``# site.yml``) are written out together and checked
-by Ansible itself against the staged collection, and so is each playbook by its full name. Runs with .venv's interpreter (it needs PyYAML).
+by Ansible itself against the staged collection, and so is each playbook by its full name. Runs
+with .venv's interpreter (it needs PyYAML).
 No target is contacted.
 """
 
