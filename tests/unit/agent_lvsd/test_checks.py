@@ -128,7 +128,7 @@ def test_an_agents_word_reaches_the_table_and_is_told() -> None:
     key = layout.virtual[0].key
 
     def hear(at: float, share: int | None) -> list[Change]:
-        return health.record(two.watch, Result(replace(good("up"), share=share), at, 0.0))
+        return health.record(two.watch, Result(good("up")._replace(share=share), at, 0.0))
 
     hear(1.0, None)
     assert desired(layout, health.verdicts).servers(key)[two.id.server].weight == 3
@@ -153,7 +153,7 @@ def test_a_warning_is_told_once_and_changes_nothing() -> None:
     health = Health()
     health.configure(layout, 0.0)
     watch = layout.virtual[0].servers[0].watch
-    fine, soon = good("connected"), replace(good("connected"), warning="the certificate expires")
+    fine, soon = good("connected"), good("connected")._replace(warning="the certificate expires")
     health.record(watch, Result(fine, 1.0, 0.0))
     (change,) = health.record(watch, Result(soon, 2.0, 0.0))
     told = words.change_event(change, health.verdicts)

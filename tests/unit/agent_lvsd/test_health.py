@@ -4,10 +4,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
 from piranha.core.ipvs.model import Server, Table
 from piranha.lvsd.health import Health
 from piranha.lvsd.layout import Layout
-from piranha.nanny.verdict import State
+from piranha.nanny.outcome import Result, bad, good, unknown
+from piranha.nanny.verdict import State, begin, judge
 
 from .support import GLOBALS, RESULTS, WEB, made, server_id
 
@@ -110,3 +115,42 @@ def test_what_is_new_starts_and_what_is_gone_is_forgotten() -> None:
     assert server_id(ONE_AND_TWO) not in health.verdicts
     health.configure(ONE_AND_TWO, 30.0)
     assert states(health, ONE_AND_TWO) == "SS"
+
+
+@given(st.lists(st.sampled_from([good("a"), good("b"), bad("c"), bad("d"), unknown("e")])))
+def test_results_that_change_nothing_are_not_judged_and_nobody_can_tell(
+    outcomes: list[Any],
+) -> None:
+    laid = made(GLOBALS + WEB.replace("timeout = 2", "timeout = 2\nrise = 2\nfall = 2"))
+    virtual = laid.virtual[0]
+    server = virtual.servers[0]
+    health = fresh(laid)
+    verdict = begin(10.0)
+    for number, outcome in enumerate(outcomes):
+        result = Result(outcome, 20.0 + number, 0.1)
+        before, verdict = verdict, judge(verdict, result, virtual.policy)
+        changes = health.record(server.watch, result)
+        kept = health.verdicts[server.id]
+        assert kept[:3] == verdict[:3]  # state, since, reason
+        assert kept.changing == verdict.changing
+        assert kept.last is not None
+        assert kept.last.outcome == outcome
+        assert health.last(server) == result
+        assert [change.before for change in changes if not change.unchecked] == (
+            [before.state] if verdict.state is not before.state else []
+        )
+
+
+def test_the_last_result_is_kept_when_the_configuration_changes() -> None:
+    health = fresh(ONE_AND_TWO)
+    server = ONE_AND_TWO.virtual[0].servers[0]
+    for at in (11.0, 12.0, 13.0):
+        health.record(server.watch, RESULTS["good"](at))
+    slower = made(GLOBALS + WEB.replace("timeout = 2", "timeout = 4"))
+    other = slower.virtual[0].servers[0]
+    health.configure(slower, 14.0)
+    last = health.last(other)
+    assert last is not None
+    assert last.at == 13.0
+    health.configure(ONE_AND_TWO, 15.0)
+    assert health.last(server) == health.verdicts[server.id].last == last

@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -107,7 +105,7 @@ def test_a_drained_server_that_is_well_keeps_its_connections_while_others_are_ke
 def test_a_server_that_asks_for_nothing_itself_is_not_kept() -> None:
     layout = laid(OPEN)
     known = verdicts(layout, "UDD")
-    known[server_id(layout)] = replace(known[server_id(layout)], share=0)
+    known[server_id(layout)] = known[server_id(layout)]._replace(share=0)
     found = pool(layout.virtual[0], known)
     assert (found.standing, shown(found)) == (Standing.OPEN, {"s1": 0, "s2": 20, "s3": 30})
 
@@ -134,7 +132,7 @@ def pools(
     layout = laid("\n".join(lines), weights)
     shares = st.none() | st.integers(0, 100)
     known = {
-        key: replace(one, share=draw(shares), ramp=draw(st.integers(1, 100)))
+        key: one._replace(share=draw(shares), ramp=draw(st.integers(1, 100)))
         for key, one in verdicts(layout, states).items()
     }
     return layout, known, {key: draw(ORDERS) for key in known if draw(st.booleans())}

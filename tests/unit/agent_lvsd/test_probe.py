@@ -16,7 +16,7 @@ from typing import cast
 import pytest
 from piranha.nanny import probe as probe_module
 from piranha.nanny.outcome import Finding, Outcome
-from piranha.nanny.probe import probe
+from piranha.nanny.probe import Attempt, probe
 from piranha.nanny.spec import Expectation, Match, SocketCheck
 
 LIMIT = 0.4
@@ -272,3 +272,65 @@ def test_a_hundred_silent_servers_do_not_delay_a_good_one() -> None:
     (outcome,), took = asyncio.run(main())
     assert outcome.finding is Finding.GOOD
     assert took < 0.2
+
+
+def test_after_a_stall_the_answers_count_and_not_the_limits() -> None:
+    """All limits have passed before one of hundreds of answers has been read."""
+    count, seen = 3 * probe_module.AT_ONCE, list[Outcome]()
+
+    async def main(port: int) -> None:
+        attempts = [
+            Attempt(SocketCheck("tcp", f"127.0.3.{number % 250}", port, 0.3), seen.append)
+            for number in range(count)
+        ]
+        for attempt in attempts:
+            attempt.start(asyncio.get_running_loop().time())
+        time.sleep(0.6)
+        await asyncio.sleep(0.1)
+
+    with socket.socket() as sock:
+        sock.bind(("0.0.0.0", 0))
+        sock.listen(count)
+        asyncio.run(main(sock.getsockname()[1]))
+    assert [outcome.words for outcome in seen] == ["connected"] * count
+
+
+def test_an_attempt_is_made_again_and_again_until_it_is_cancelled() -> None:
+    seen: list[Outcome] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        with socket.socket() as sock:
+            sock.bind(("127.0.0.1", 0))
+            sock.listen()
+            port = sock.getsockname()[1]
+            attempt = Attempt(SocketCheck("tcp", "127.0.0.1", port, 1.0), seen.append)
+            for _unused in range(3):
+                attempt.start(loop.time())
+                await asyncio.sleep(0.05)
+        attempt.start(loop.time())
+        await asyncio.sleep(0.05)
+        attempt.start(loop.time())
+        attempt.cancel()
+        await asyncio.sleep(0.05)
+
+    asyncio.run(main())
+    assert [outcome.words for outcome in seen] == ["connected"] * 3 + ["connection refused"]
+
+
+def test_a_check_that_only_connects_leaves_nothing_behind() -> None:
+    """It ends with a reset: no connection waits for a minute on the router."""
+
+    async def main(sock: socket.socket) -> bytes | str:
+        assert (await probe(SocketCheck("tcp", *sock.getsockname(), 1.0))).words == "connected"
+        taken, _address = sock.accept()
+        with taken:
+            try:
+                return taken.recv(1)
+            except ConnectionResetError:
+                return "reset"
+
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen()
+        assert asyncio.run(main(sock)) == "reset"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from piranha.nanny.outcome import Result, bad, good, unknown
-from piranha.nanny.verdict import Policy, State, Verdict, adopt, begin, judge
+from piranha.nanny.verdict import Policy, State, Verdict, adopt, begin, judge, settled
 
 OUTCOMES = {"g": good("connected"), "b": bad("connection refused"), "?": unknown("not checked")}
 LETTERS = {State.STARTING: "S", State.UP: "U", State.DOWN: "D"}
@@ -104,3 +104,43 @@ def test_no_sequence_breaks_the_rules(results: str, rise: int, fall: int, reentr
             assert recent.endswith("g" * rise)
         if letter == "?":
             assert verdict.state is before
+
+
+MANY = st.text(alphabet="gGbB?!", max_size=12)
+"""Results; another case is another answer of the same sort."""
+EVERY = {
+    **OUTCOMES,
+    "G": good("answered")._replace(share=50),
+    "B": bad("connection reset"),
+    "!": unknown("not checked: too many open files"),
+}
+POLICIES = st.builds(
+    Policy, st.just(2.0), st.sampled_from([0.0, 6.0]), st.integers(1, 3), st.integers(1, 3)
+)
+
+
+@given(MANY, st.sampled_from(sorted(EVERY)), POLICIES)
+def test_where_all_is_settled_one_more_of_the_same_changes_only_how_many_there_were(
+    results: str, last: str, policy: Policy
+) -> None:
+    verdict = begin(90.0)
+    for index, letter in enumerate(results):
+        verdict = judge(verdict, Result(EVERY[letter], 100.0 + 2 * index, 0.0), policy)
+    if settled(verdict, EVERY[last]):
+        after = judge(verdict, Result(EVERY[last], 200.0, 0.0), policy)
+        same = after._replace(last=verdict.last, goods=verdict.goods, bads=verdict.bads)
+        assert same == verdict
+        assert not after.changing or verdict.changing
+
+
+def test_what_settles() -> None:
+    def after(results: str, policy: Policy) -> Verdict:
+        return run(begin(0.0), results, policy)[1]
+
+    policy = Policy(interval=2, reentry=6, rise=2, fall=2)
+    assert settled(after("g", policy), OUTCOMES["g"])
+    assert not settled(after("g", policy), EVERY["G"])
+    assert not settled(after("gb", policy), OUTCOMES["b"])
+    assert settled(after("gbb", policy), OUTCOMES["b"])
+    assert not settled(after("gbbg", policy), OUTCOMES["g"])
+    assert not settled(begin(0.0), OUTCOMES["g"])

@@ -31,6 +31,7 @@ from .health import Change, Health
 from .kept import Kept
 from .layout import Layout, LayoutError, ServerId, VirtualService
 from .orders import Refused
+from .pace import Pace
 from .pool import Pool, pool
 from .reconcile import Reconciler, Step
 from .reporter import Answer, Reporter
@@ -47,8 +48,8 @@ LOOK = 2.0
 READ_AGAIN = 60.0
 """Seconds after which the table is read whole, whatever the looks have shown."""
 
-GATHER = 0.02
-"""Seconds that results of checks are gathered before the table follows."""
+GATHER = (0.02, 2.0, 0.25)
+"""Seconds that results of checks are gathered before the table follows (see Pace)."""
 
 STEP_GAP = 0.2
 """Seconds at least between two steps of slow starts, however many servers are in one."""
@@ -59,8 +60,8 @@ PAGE = 800
 FRESH = 2.0
 """Seconds for which counted connections are shown again; the kernel's rates change every 2 s."""
 
-SNAPSHOT_GAP = 0.1
-"""Seconds at least between two snapshots, however much changes."""
+SNAPSHOT_GAP = (0.1, 10.0, TICK)
+"""Seconds between two snapshots while much changes (see Pace)."""
 
 
 class Daemon:
@@ -95,6 +96,8 @@ class Daemon:
         self._drifts = 0
         self._timers: dict[str, asyncio.TimerHandle | asyncio.Handle] = {}
         self._told_at = float("-inf")
+        self._gather = Pace(*GATHER)
+        self._telling = Pace(*SNAPSHOT_GAP)
 
     def start(self) -> None:
         """Read the configuration, adopt the table and begin to check."""
@@ -175,7 +178,7 @@ class Daemon:
             self._summary = None
             self._dirty.update(change.virtual.key for change in changes)
             if "reconcile" not in self._timers:
-                self._at("reconcile", GATHER, self._reconcile_soon)
+                self._at("reconcile", self._gather.gap, self._reconcile_soon)
             if any(change.verdict.ramp < ramp.WHOLE for change in changes):
                 self._at("rise", STEP_GAP, self._rise)
         return watch.fast is not None and self._health.changing(watch)
@@ -265,7 +268,7 @@ class Daemon:
 
     def _view(self, loads: Mapping[ServerId, Load] = MappingProxyType({})) -> View:
         offset = time.time() - self._now()
-        return View(self._health.verdicts, self._orders.imposed, offset, loads)
+        return View(self._health.verdicts, self._orders.imposed, offset, self._health.last, loads)
 
     def _pool(self, virtual: VirtualService) -> Pool:
         return pool(virtual, self._health.verdicts, self._orders.overrides)
@@ -290,7 +293,8 @@ class Daemon:
 
     def _reconcile_soon(self) -> None:
         self._timers.pop("reconcile", None)
-        self._reconcile()
+        with self._gather:
+            self._reconcile()
 
     def _reconcile(self, *, whole: bool = False) -> None:
         if self._layout is None:
@@ -311,11 +315,9 @@ class Daemon:
             self._reporter.event(words.drift_event(step.drift))
         self._summary = None
         changes, self._changes = self._changes, []
-        for change in changes:
-            written = not step.errors
-            told = words.change_event(
-                change, self._health.verdicts, self._orders.overrides, written=written
-            )
+        for told in words.change_events(
+            changes, self._health.verdicts, self._orders.overrides, written=not step.errors
+        ):
             self._reporter.event(told)
         for event in self._alarms.events(
             self._layout.virtual, self._pool, only=None if whole else dirty
@@ -355,34 +357,37 @@ class Daemon:
         self._at("tick", TICK, self._tick)
 
     def _tell_state_soon(self) -> None:
-        self._at("state", max(0.0, self._told_at + SNAPSHOT_GAP - self._now()), self._tell_state)
+        soon = self._told_at + self._telling.gap - self._now()
+        self._at("state", max(0.0, soon), self._tell_state)
 
     def _tell_state(self) -> None:
+        with self._telling:
+            self._reporter.state(self._state())
         self._told_at = self._now()
+
+    def _state(self) -> dict[str, Any]:
         layout = self._layout or Layout()
         if self._summary is None:
             # Not for each second: of a large table it takes some ten milliseconds.
             self._summary = summary(layout.virtual, self._view())
         errors = [self._table_error, self._orders.error]
         problems = [*self._config_error, *filter(None, errors)]
-        self._reporter.state(
-            {
-                **self._summary,
-                "table": {
-                    "ok": self._table_error is None,
-                    "error": self._table_error,
-                    "drifts": self._drifts,
-                },
-                "config": {
-                    "ok": not self._config_error,
-                    "error": "; ".join(self._config_error) or None,
-                    "digest": layout.digest,
-                },
-                **self._orders.state(layout),
-                "problems": problems,
-                "checks": len(list(self._health.watches)),
-            }
-        )
+        return {
+            **self._summary,
+            "table": {
+                "ok": self._table_error is None,
+                "error": self._table_error,
+                "drifts": self._drifts,
+            },
+            "config": {
+                "ok": not self._config_error,
+                "error": "; ".join(self._config_error) or None,
+                "digest": layout.digest,
+            },
+            **self._orders.state(layout),
+            "problems": problems,
+            "checks": len(self._health.watches),
+        }
 
     # -- time -----------------------------------------------------------------------------------
 

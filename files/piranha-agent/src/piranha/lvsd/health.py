@@ -8,14 +8,14 @@ concern several servers, since equal checks are made once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from piranha.core.ipvs.model import ServiceKey, Table
-from piranha.nanny.outcome import Finding, Result
+from piranha.nanny.outcome import Finding, Outcome, Result
 from piranha.nanny.spec import Watch
-from piranha.nanny.verdict import State, Verdict, adopt, begin, judge
+from piranha.nanny.verdict import State, Verdict, adopt, begin, judge, settled
 
 from . import ramp
 from .layout import Layout, RealServer, ServerId, VirtualService
@@ -39,13 +39,24 @@ class Change:
         return self.verdict.state is self.before and not self.note
 
 
+class _Subject:
+    """What hangs on one check: servers, the last result, the outcome in which nothing changes."""
+
+    __slots__ = ("at_rest", "last", "users")
+
+    def __init__(self, last: Result | None) -> None:
+        self.users: list[tuple[VirtualService, RealServer]] = []
+        self.last = last
+        self.at_rest: Outcome | None = None
+
+
 class Health:
     """The verdicts of all servers of a layout."""
 
     def __init__(self) -> None:
         """No server yet; `configure` brings them."""
         self._verdicts: dict[ServerId, Verdict] = {}
-        self._users: dict[Watch, list[tuple[VirtualService, RealServer]]] = {}
+        self._subjects: dict[Watch, _Subject] = {}
         self._unseen: set[ServerId] = set()
         self._rising: dict[ServerId, VirtualService] = {}
 
@@ -55,14 +66,18 @@ class Health:
         return MappingProxyType(self._verdicts)
 
     @property
-    def watches(self) -> Iterable[Watch]:
+    def watches(self) -> Collection[Watch]:
         """Every distinct check that the layout needs."""
-        return self._users.keys()
+        return self._subjects.keys()
 
     def configure(self, layout: Layout, now: float) -> None:
         """Take over another layout; servers that were there before keep their verdicts."""
-        before = self._verdicts
-        self._verdicts, self._users, self._rising = {}, {}, {}
+        before, subjects = self._verdicts, self._subjects
+        for old in subjects.values():
+            if old.last is not None:
+                for _virtual, server in old.users:
+                    before[server.id] = before[server.id]._replace(last=old.last)
+        self._verdicts, self._subjects, self._rising = {}, {}, {}
         for virtual, server in layout.servers():
             known = before.get(server.id)
             if known is None:
@@ -70,7 +85,11 @@ class Health:
             elif known.ramp < ramp.WHOLE:
                 self._rising[server.id] = virtual
             self._verdicts[server.id] = known or begin(now)
-            self._users.setdefault(server.watch, []).append((virtual, server))
+            subject = self._subjects.get(server.watch)
+            if subject is None:
+                same = subjects.get(server.watch)
+                subject = self._subjects[server.watch] = _Subject(same.last if same else None)
+            subject.users.append((virtual, server))
         self._unseen &= self._verdicts.keys()
 
     def adopt(
@@ -96,10 +115,23 @@ class Health:
                 self._verdicts[server.id] = adopt(now, up=not quiesced)
         self._unseen.clear()
 
+    def last(self, server: RealServer) -> Result | None:
+        """Give the last result of the check of a server, judged or not."""
+        subject = self._subjects.get(server.watch)
+        return (subject and subject.last) or self._verdicts[server.id].last
+
     def record(self, watch: Watch, result: Result) -> list[Change]:
         """Count a result; gives the servers of which it changed anything worth telling."""
+        subject = self._subjects.get(watch)
+        if subject is None:
+            return []
+        subject.last = result
+        outcome = result.outcome
+        if subject.at_rest is outcome or subject.at_rest == outcome:
+            return []
+        subject.at_rest = outcome
         changes = []
-        for virtual, server in self._users.get(watch, ()):
+        for virtual, server in subject.users:
             before = self._verdicts[server.id]
             after = judge(before, result, virtual.policy)
             if after.state is not before.state:
@@ -108,6 +140,8 @@ class Health:
             note = _note(before, after)
             if after.state is not before.state or note or _lost(before.last, result):
                 changes.append(Change(virtual, server, before.state, after, note))
+            if not settled(after, outcome):
+                subject.at_rest = None
         return changes
 
     def _turned(
@@ -116,9 +150,9 @@ class Health:
         """Begin slow start where a server has come back; one that was never down needs none."""
         self._rising.pop(server.id, None)
         if before.state is not State.DOWN or not virtual.slow_start:
-            return replace(after, ramp=ramp.WHOLE)
+            return after._replace(ramp=ramp.WHOLE)
         self._rising[server.id] = virtual
-        return replace(after, ramp=ramp.percent(0.0, virtual.slow_start))
+        return after._replace(ramp=ramp.percent(0.0, virtual.slow_start))
 
     def rise(self, now: float) -> tuple[set[ServiceKey], float | None]:
         """Go on with slow starts.
@@ -133,7 +167,7 @@ class Health:
             elapsed = now - verdict.since
             share = ramp.percent(elapsed, virtual.slow_start)
             if share != verdict.ramp:
-                self._verdicts[server] = replace(verdict, ramp=share)
+                self._verdicts[server] = verdict._replace(ramp=share)
                 grown.add(virtual.key)
             if share < ramp.WHOLE:
                 pauses.append(ramp.next_step(elapsed, virtual.slow_start))
@@ -143,8 +177,9 @@ class Health:
 
     def changing(self, watch: Watch) -> bool:
         """Whether a state that hangs on this check is about to change."""
-        return any(
-            self._verdicts[server.id].changing for _unused, server in self._users.get(watch, ())
+        subject = self._subjects.get(watch)
+        return subject is not None and any(
+            self._verdicts[server.id].changing for _unused, server in subject.users
         )
 
 

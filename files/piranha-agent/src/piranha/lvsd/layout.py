@@ -60,7 +60,7 @@ class Tunnel:
     checksum: str = "nocsum"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RealServer:
     """An active server block. `weight` is the configured one; `watch` is how it is checked.
 
@@ -73,6 +73,9 @@ class RealServer:
     watch: Watch
     upper: int = 0
     lower: int = 0
+
+    def __hash__(self) -> int:
+        return hash(self.id)
 
     def __str__(self) -> str:
         return str(self.id.server)

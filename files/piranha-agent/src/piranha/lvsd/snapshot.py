@@ -9,11 +9,12 @@ value is: `at` of the last check, `since` of the state, `counted_at` of the conn
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from piranha.core.ipvs.codec import Counters, ServerRow
+from piranha.nanny.outcome import Result
 from piranha.nanny.verdict import State, Verdict
 
 from . import overrides as orders
@@ -37,12 +38,14 @@ class Load:
 class View:
     """All that is shown of one moment.
 
-    offset: seconds from the monotonic clock's time to the epoch's. loads: what was counted.
+    offset: seconds from the monotonic clock's time to the epoch's. last: gives the last result of
+    a server's check. loads: what was counted.
     """
 
     verdicts: Verdicts
     imposed: Mapping[ServerId, Imposed]
     offset: float
+    last: Callable[[RealServer], Result | None]
     loads: Mapping[ServerId, Load] = field(default_factory=dict)
 
     @property
@@ -130,7 +133,7 @@ def server_state(server: RealServer, view: View, decided: Pool) -> dict[str, Any
         }
         if imposed and note
         else None,
-        "last_check": _check(verdict, view.offset),
+        "last_check": _check(view.last(server), view.offset),
         "load": _load(view.loads.get(server.id)),
     }
 
@@ -161,14 +164,14 @@ def _reason(verdict: Verdict, imposed: Imposed | None, decided: Pool, weight: in
     return "; ".join([*parts, *verdict.easing, verdict.reason])
 
 
-def _check(verdict: Verdict, offset: float) -> dict[str, Any] | None:
-    if verdict.last is None:
+def _check(last: Result | None, offset: float) -> dict[str, Any] | None:
+    if last is None:
         return None
     return {
-        "at": round(verdict.last.at + offset, 3),
-        "seconds": round(verdict.last.seconds, 6),
-        "result": verdict.last.outcome.finding.value,
-        "answer": verdict.last.outcome.words,
+        "at": round(last.at + offset, 3),
+        "seconds": round(last.seconds, 6),
+        "result": last.outcome.finding.value,
+        "answer": last.outcome.words,
     }
 
 

@@ -7,9 +7,10 @@ Pure. Levels are those of syslog, as control/protocol.py names them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from piranha.core.ipvs.model import ServiceKey
 from piranha.core.ipvs.plan import Operation
 from piranha.nanny.verdict import State
 
@@ -34,12 +35,30 @@ def event(level: str, text: str, **more: object) -> Event:
     return {"level": level, "text": text, **more}
 
 
+def change_events(
+    changes: Iterable[Change], verdicts: Verdicts, overrides: Overrides, *, written: bool
+) -> Iterator[Event]:
+    """Tell several changes; see `change_event`. Each service is decided about once."""
+    known: dict[ServiceKey, Pool] = {}
+    for change in changes:
+        virtual = change.virtual
+        if virtual.key not in known:
+            known[virtual.key] = pool(virtual, verdicts, overrides)
+        yield change_event(change, verdicts, overrides, known[virtual.key], written=written)
+
+
 def change_event(
-    change: Change, verdicts: Verdicts, overrides: Overrides = NO_OVERRIDES, *, written: bool = True
+    change: Change,
+    verdicts: Verdicts,
+    overrides: Overrides = NO_OVERRIDES,
+    decided: Pool | None = None,
+    *,
+    written: bool = True,
 ) -> Event:
     """Tell which server of which service changed, why, and what follows.
 
-    verdicts: those after the change. written: whether the kernel's table followed.
+    verdicts: those after the change. decided: what follows for its service, if that is known.
+    written: whether the kernel's table followed.
     """
     virtual, server, verdict = change.virtual, change.server, change.verdict
     about = {"virtual": virtual.name, "server": server.name, "state": verdict.state.value}
@@ -56,7 +75,8 @@ def change_event(
         state = f"{who} is {verdict.state.value}: {verdict.reason}"
         stays = "disabled and stays out" if ordered.out else "forced up and stays in service"
         return event("info", f"{state}; it is {stays}", **about)
-    decided = pool(virtual, verdicts, overrides)
+    if decided is None:
+        decided = pool(virtual, verdicts, overrides)
     left = decided.in_service
     effect = _effect(change, decided.weights.get(server), decided)
     parts = [

@@ -10,7 +10,6 @@ is read over. Each answer is complete in itself: without a share the weight is t
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from .conversation import Conversation, Step
 from .outcome import Outcome, bad, good, shown
@@ -68,4 +67,4 @@ def judge(line: bytes) -> Outcome:
         return bad(f"the agent said {shown(line)}, which has no meaning")
     about = f": {shown(reason.strip().encode())[1:-1]}" if reason.strip() else ""
     told = f"the agent said {shown(said.strip().encode())[1:-1]}{about}"
-    return bad(told) if down else replace(good(told), share=share)
+    return bad(told) if down else good(told)._replace(share=share)

@@ -12,9 +12,10 @@ import random
 from collections.abc import Callable, Iterable
 
 from .outcome import Finding, Outcome, Result, bad, duration, unknown
-from .probe import Attempt, probe
+from .probe import Attempt, Hub, hub_of, probe
 from .program import KILL_GRACE, run
 from .spec import Check, NoCheck, ProgramCheck, ServiceCheck, SocketCheck, Watch
+from .wheel import Wheel
 
 STALL_FACTOR = 1.5
 STALL_GRACE = KILL_GRACE + 0.25
@@ -55,25 +56,51 @@ def credible(check: Check, outcome: Outcome, took: float) -> Outcome:
 
 
 class _Repeated:
-    """One watch, repeated: between two checks it is nothing but a timer."""
+    """One watch, repeated: between two checks it is nothing but an appointment."""
 
-    def __init__(self, watch: Watch, delay: float, on_result: OnResult) -> None:
+    __slots__ = (
+        "_attempt",
+        "_began",
+        "_hub",
+        "_on_result",
+        "_shorten",
+        "_step",
+        "_stopped",
+        "_task",
+        "_watch",
+        "_wheel",
+        "_when",
+    )
+
+    def __init__(self, watch: Watch, wheel: Wheel, hub: Hub, on_result: OnResult) -> None:
+        """Nothing happens before `first`."""
         self._watch = watch
+        self._wheel = wheel
+        self._hub = hub
         self._on_result = on_result
-        self._loop = asyncio.get_running_loop()
-        self._attempt: Attempt | None = None
+        check = watch.check
+        self._attempt = (
+            Attempt(check, self._end_of_attempt)
+            if isinstance(check, SocketCheck | ServiceCheck)
+            else None
+        )
         self._task: asyncio.Task[Outcome] | None = None
-        self._began = 0.0
+        self._began = self._when = 0.0
+        self._step = 0
         self._stopped = False
         # The second check is made early, at a random moment: a thousand servers that began
         # together do not stay together.
         self._shorten = random.uniform(0.5, 1.0)  # noqa: S311 - no secret
-        self._timer: asyncio.TimerHandle = self._loop.call_later(delay, self._begin)
+
+    def first(self, when: float) -> None:
+        """Check for the first time at the loop's time `when`."""
+        self._when = when
+        self._step = self._wheel.add(self, when)
 
     def stop(self) -> asyncio.Task[Outcome] | None:
         """End; gives a task that is still ending, if there is one."""
         self._stopped = True
-        self._timer.cancel()
+        self._wheel.remove(self, self._step)
         if self._attempt is not None:
             self._attempt.cancel()
         task, self._task = self._task, None
@@ -81,33 +108,49 @@ class _Repeated:
             task.cancel()
         return task
 
-    def _begin(self) -> None:
-        self._began = self._loop.time()
-        check = self._watch.check
-        if isinstance(check, SocketCheck | ServiceCheck):
-            self._attempt = Attempt(check, self._end)
-            self._attempt.start()
+    def due(self, now: float) -> None:
+        """Begin a check."""
+        self._began = now
+        if self._attempt is not None:
+            self._attempt.start(now)
         else:
-            self._task = self._loop.create_task(perform(check))
+            self._task = asyncio.get_running_loop().create_task(perform(self._watch.check))
             self._task.add_done_callback(self._end_of_task)
+
+    def _end_of_attempt(self, outcome: Outcome) -> None:
+        self._end(outcome, self._hub.now)
 
     def _end_of_task(self, task: asyncio.Task[Outcome]) -> None:
         if task is self._task:  # else it was stopped
             self._task = None
-            self._end(task.result())
+            self._end(task.result(), asyncio.get_running_loop().time())
 
-    def _end(self, outcome: Outcome) -> None:
-        self._attempt = None
-        took = self._loop.time() - self._began
-        watch = self._watch
-        result = Result(credible(watch.check, outcome, took), self._began, took)
-        changing = self._on_result(watch, result)
+    def _end(self, outcome: Outcome, now: float) -> None:
+        watch, began = self._watch, self._began
+        took = max(0.0, now - began)
+        if outcome.finding is Finding.BAD:
+            outcome = credible(watch.check, outcome, took)
+        changing = self._on_result(watch, Result(outcome, began, took))
         if self._stopped:  # whoever heard the result may have stopped us
             return
         pause, self._shorten = watch.interval * self._shorten, 1.0
         if changing and watch.fast is not None:
             pause = watch.fast
-        self._timer = self._loop.call_later(max(0.0, pause - took), self._begin)
+        self._when = follow(self._when, now, pause, took)
+        self._step = self._wheel.add(self, self._when)
+
+
+def follow(due: float, now: float, pause: float, took: float) -> float:
+    """Say when the next check begins: `pause` seconds after this one was due.
+
+    Not after it began, so that checks keep the distance from each other in which they started.
+    One that took longer than a pause is followed by the next at once. If the router stood still
+    for that long, everything would be due together now; then they are spread again.
+    """
+    after = due + pause
+    if after >= now:
+        return after
+    return now if took >= pause else now + random.uniform(0, pause / 2)  # noqa: S311 - no secret
 
 
 class Engine:
@@ -117,17 +160,25 @@ class Engine:
         """`on_result` is called in the event loop after every check."""
         self._on_result = on_result
         self._running: dict[Watch, _Repeated] = {}
+        self._wheel: Wheel | None = None
 
     def watch(self, watches: Iterable[Watch]) -> None:
         """Start what is new, stop what is gone, leave the rest undisturbed."""
+        loop = asyncio.get_running_loop()
+        hub = hub_of(loop)
+        if self._wheel is None:
+            # Servers that are near have answered when the last of a step's checks has begun.
+            self._wheel = Wheel(loop, after=hub.drain)
         wanted = dict.fromkeys(watches)
         for gone in [watch for watch in self._running if watch not in wanted]:
             self._running.pop(gone).stop()
         new = [watch for watch in wanted if watch not in self._running]
+        now = loop.time()
         for watch in new:
             spread = min(watch.interval / 2, SPREAD * len(new))
             delay = random.uniform(0, spread)  # noqa: S311 - no secret
-            self._running[watch] = _Repeated(watch, delay, self._on_result)
+            self._running[watch] = _Repeated(watch, self._wheel, hub, self._on_result)
+            self._running[watch].first(now + delay)
 
     async def stop(self) -> None:
         """End all checks and wait until their sockets and programs are gone."""

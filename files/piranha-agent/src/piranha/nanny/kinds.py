@@ -1,12 +1,13 @@
 # SPDX-FileCopyrightText: piranha.lvs founders
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a check to the conversation that makes it: one row a kind. Pure.
+"""From a check to the conversation that makes it: one row a kind. Pure, but for `nonce`.
 
 The kinds' names, transports and directives are `piranha.core.lvs_cf.checks`'s.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 from .agent import AgentCheck
@@ -20,7 +21,8 @@ from .spec import ServiceCheck, SocketCheck
 from .tls import Clock, Handshake, Tls
 
 NONCE = 16
-"""Random bytes that a conversation may need."""
+RANDOM = frozenset({"icmp", "dns"})
+"""Kinds whose answer repeats random bytes of the question, so that nobody else can give it."""
 
 Maker = Callable[[ServiceCheck, bytes], Conversation]
 
@@ -54,8 +56,14 @@ MAKERS: dict[str, Maker] = {
 """Kinds that are not the original's send and expect (tcp, udp) and no program."""
 
 
+def nonce(check: SocketCheck | ServiceCheck) -> bytes:
+    """Give the random bytes that a conversation needs: NONCE of them, or none."""
+    needed = isinstance(check, ServiceCheck) and check.kind in RANDOM
+    return os.urandom(NONCE) if needed else b""
+
+
 def conversation(check: SocketCheck | ServiceCheck, nonce: bytes, clock: Clock) -> Conversation:
-    """Make the conversation of a check. nonce: NONCE random bytes. clock: the epoch's seconds.
+    """Make the conversation of a check. nonce: see `nonce`. clock: the epoch's seconds.
 
     Raises OSError or ssl.SSLError where this router lacks what the check needs.
     """

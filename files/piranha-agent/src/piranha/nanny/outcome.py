@@ -7,8 +7,8 @@ Pure. Says nothing about what follows from it (verdict.py).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 SHOWN_BYTES = 60
 """How much of an answer a message repeats; more would drown the reason."""
@@ -22,8 +22,7 @@ class Finding(Enum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """A result and its reason in words (no full stop, lower case: it stands after a colon).
 
     share: percent of the configured weight that the server asks for. warning: what will go wrong
@@ -36,8 +35,7 @@ class Outcome:
     warning: str | None = None
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """An outcome, when the check began (monotonic seconds) and how long it took (seconds)."""
 
     outcome: Outcome

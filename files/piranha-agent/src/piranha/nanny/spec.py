@@ -9,7 +9,7 @@ one virtual service cares about.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from piranha.core.lvs_cf.checks import CHECK_KINDS, ICMP, PROGRAM, SERVICE, TCP, TLS, UDP
@@ -29,7 +29,7 @@ class Match(Enum):
     REGEX = "regex"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Expectation:
     """What an answer has to be; `value` is unused for Match.ANY."""
 
@@ -37,7 +37,7 @@ class Expectation:
     value: bytes = b""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SocketCheck:
     """Connect, perhaps send, perhaps wait for an answer. `limit` (seconds) is for all of it."""
 
@@ -49,7 +49,7 @@ class SocketCheck:
     expect: Expectation | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ProgramCheck:
     """Run `command` (argument list, %h and %p already replaced); exit 0 and the expected output."""
 
@@ -58,14 +58,14 @@ class ProgramCheck:
     expect: Expectation | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class NoCheck:
     """Directives that describe no possible check; the server counts as down with this reason."""
 
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """What a kind of check asks for and wants to find; each kind uses some of it.
 
@@ -86,7 +86,7 @@ class Wanted:
     send: bytes = b""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TlsWish:
     """How TLS is spoken.
 
@@ -100,7 +100,7 @@ class TlsWish:
     days: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ServiceCheck:
     """A conversation in the service's own language. transport: tcp, udp or icmp (port 0)."""
 
@@ -121,13 +121,21 @@ class ServiceCheck:
 Check = SocketCheck | ServiceCheck | ProgramCheck | NoCheck
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Watch:
     """A check repeated every `interval` seconds; every `fast` seconds while a state is changing."""
 
     check: Check
     interval: float
     fast: float | None = None
+    _hash: int = field(init=False, repr=False, compare=False)
+    """Every result is looked up by its Watch; the hash of all that a check holds takes a while."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.check, self.interval, self.fast)))
+
+    def __hash__(self) -> int:
+        return self._hash
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -167,7 +166,7 @@ class Tls(Conversation):
         if self._inner.goodbye and outcome.finding is Finding.GOOD:
             self._tls.write(self._inner.goodbye)
             self.goodbye = self._out.read()
-        return replace(outcome, warning=self._warning) if self._warning else outcome
+        return outcome._replace(warning=self._warning) if self._warning else outcome
 
 
 def failure(error: ssl.SSLError, *, shaken: bool) -> str:

@@ -15,10 +15,11 @@ An UNKNOWN result (the router could not check) changes nothing but what is shown
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
-from .outcome import Finding, Result, duration
+from .outcome import Finding, Outcome, Result, duration
 
 
 class State(Enum):
@@ -49,10 +50,10 @@ class Policy:
         return seconds >= self.reentry - self.interval / 10
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """The verdict on one real server, since when (monotonic seconds), and why, in words.
 
+    last: the last result that was judged; of those that changed nothing there may be later ones.
     share: percent of its weight that it asked for last (check = agent); None is all of it.
     ramp, busy: percent of its weight that slow_start and load_monitor leave it now.
     """
@@ -111,21 +112,33 @@ def adopt(now: float, *, up: bool) -> Verdict:
 def judge(verdict: Verdict, result: Result, policy: Policy) -> Verdict:
     """Give the verdict after one more result."""
     if result.outcome.finding is Finding.UNKNOWN:
-        return replace(verdict, last=result)
+        return verdict._replace(last=result)
     if result.outcome.finding is Finding.BAD:
         return _after_bad(verdict, result, policy)
     return _after_good(verdict, result, policy)
 
 
+def settled(verdict: Verdict, outcome: Outcome) -> bool:
+    """Tell whether one more result with this outcome would change nothing but how many there were.
+
+    Almost all results are of that sort, and whoever knows need not judge them.
+    """
+    if verdict.last is None or verdict.last.outcome != outcome:
+        return False
+    if outcome.finding is Finding.GOOD:
+        return verdict.state is State.UP
+    return outcome.finding is Finding.UNKNOWN or verdict.state is State.DOWN
+
+
 def _after_bad(verdict: Verdict, result: Result, policy: Policy) -> Verdict:
     words = result.outcome.words
     bads = verdict.bads + 1
-    counted = replace(verdict, goods=0, bads=bads, good_since=None, last=result)
+    counted = verdict._replace(goods=0, bads=bads, good_since=None, last=result)
     if verdict.state is State.DOWN:
-        return replace(counted, reason=words)
+        return counted._replace(reason=words)
     if bads < policy.fall:
-        return replace(counted, reason=f"{words} (failure {bads} of {policy.fall})")
-    return replace(counted, state=State.DOWN, since=_end(result), reason=words)
+        return counted._replace(reason=f"{words} (failure {bads} of {policy.fall})")
+    return counted._replace(state=State.DOWN, since=_end(result), reason=words)
 
 
 def _after_good(verdict: Verdict, result: Result, policy: Policy) -> Verdict:
@@ -133,13 +146,13 @@ def _after_good(verdict: Verdict, result: Result, policy: Policy) -> Verdict:
     goods = verdict.goods + 1
     first = result.at if verdict.good_since is None else verdict.good_since
     share = result.outcome.share
-    counted = replace(verdict, goods=goods, bads=0, good_since=first, last=result, share=share)
+    counted = verdict._replace(goods=goods, bads=0, good_since=first, last=result, share=share)
     if verdict.state is State.UP:
-        return replace(counted, reason=words)
+        return counted._replace(reason=words)
     run = result.at - first
     if verdict.state is State.STARTING or (goods >= policy.rise and policy.served(run)):
-        return replace(counted, state=State.UP, since=_end(result), reason=words)
-    return replace(counted, reason=f"{words}; {_wait(goods, run, policy)}")
+        return counted._replace(state=State.UP, since=_end(result), reason=words)
+    return counted._replace(reason=f"{words}; {_wait(goods, run, policy)}")
 
 
 def _wait(goods: int, run: float, policy: Policy) -> str:

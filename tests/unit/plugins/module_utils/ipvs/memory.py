@@ -18,6 +18,7 @@ from ansible_collections.piranha.lvs.plugins.module_utils.ipvs.codec import (
 )
 from ansible_collections.piranha.lvs.plugins.module_utils.ipvs.errors import IpvsError
 from ansible_collections.piranha.lvs.plugins.module_utils.ipvs.model import (
+    Entry,
     Forward,
     Server,
     ServerKey,
@@ -65,6 +66,8 @@ class MemoryPort:
     """
 
     def __init__(self, table: Table | None = None) -> None:
+        self._entries: dict[ServiceKey, Entry] = {}
+        self._table: Table | None = None
         self.table = table if table is not None else Table()
         self.connections: dict[tuple[ServiceKey, ServerKey], tuple[int, int, int]] = {}
         self.counted: dict[tuple[ServiceKey, ServerKey | None], Counters] = {}
@@ -78,26 +81,37 @@ class MemoryPort:
         self.lost_dumps = 0
         self.reads = 0
 
+    @property
+    def table(self) -> Table:
+        """As it is, made when somebody asks: benchmarks change large ones a thousand times."""
+        if self._table is None:
+            self._table = Table.of_entries(self._entries)
+        return self._table
+
+    @table.setter
+    def table(self, table: Table) -> None:
+        self._table, self._entries = table, dict(table)
+
     def close(self) -> None:
         """Nothing is open."""
 
     def services(self, counters: bool) -> tuple[list[ServiceRow], bool]:
         """See Port."""
         self._asked()
-        rows = [self._row(entry.service, counters) for entry in self.table.values()]
+        rows = [self._row(entry.service, counters) for entry in self._entries.values()]
         return rows, len(rows) <= self.split
 
     def service(self, key: ServiceKey, counters: bool) -> ServiceRow | None:
         """See Port."""
         self._asked()
-        entry = self.table.get(key)
+        entry = self._entries.get(key)
         return None if entry is None else self._row(entry.service, counters)
 
     def servers(self, key: ServiceKey, counters: bool) -> tuple[list[ServerRow], bool]:
         """See Port."""
         self._asked()
         rows = []
-        for server in self.table.servers(key).values():
+        for server in self._entries[key].servers.values() if key in self._entries else ():
             place = (key, server.key)
             tallies = self.counted.get(place, ZEROES) if counters else None
             rows.append(ServerRow(server, *self.connections.get(place, (0, 0, 0)), tallies))
@@ -152,7 +166,7 @@ class MemoryPort:
         elif isinstance(command, StopDaemon):
             return 0 if self.running.pop(command.role, None) else errno.ESRCH
         elif isinstance(command, Zero):
-            if command.service is not None and command.service not in self.table:
+            if command.service is not None and command.service not in self._entries:
                 return errno.ESRCH
             for place in [p for p in self.counted if command.service in (None, p[0])]:
                 del self.counted[place]
@@ -174,13 +188,13 @@ class MemoryPort:
     def _mixed(self) -> bool:
         return any(
             server.key.family != key.family
-            for key, entry in self.table.items()
+            for key, entry in self._entries.items()
             for server in entry.servers.values()
         )
 
     def _change(self, operation: Operation) -> int:
         key, subject = operation.service, operation.subject
-        entry = self.table.get(key)
+        entry = self._entries.get(key)
         if isinstance(subject, Service):
             if (entry is not None) == (operation.kind is Kind.ADD_SERVICE):
                 return errno.EEXIST if entry is not None else errno.ESRCH
@@ -191,13 +205,18 @@ class MemoryPort:
             if number:
                 return number
         try:
-            self.table = apply_to(self.table, [operation])
+            after = apply_to(Table.of_entries({} if entry is None else {key: entry}), [operation])
         except IpvsError:
             return errno.EINVAL
+        self._table = None
+        if key in after:
+            self._entries[key] = after[key]
+        else:
+            del self._entries[key]
         return 0
 
     def _server_refused(self, operation: Operation, server: Server) -> int:
-        entry = self.table.get(operation.service)
+        entry = self._entries.get(operation.service)
         if entry is None:
             return errno.ESRCH
         joins = server.key.family != operation.service.family
