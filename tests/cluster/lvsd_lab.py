@@ -125,8 +125,8 @@ def _batch(namespace: str, *lines: str) -> None:
 class Web:
     """One real server: busybox httpd that answers with its name."""
 
-    def __init__(self, name: str, folder: Path) -> None:
-        self.name = name
+    def __init__(self, name: str, folder: Path, port: int = 80) -> None:
+        self.name, self._port = name, port
         self._folder = folder / name
         self._folder.mkdir()
         (self._folder / "index.html").write_text(f"{name}\n")
@@ -134,7 +134,7 @@ class Web:
 
     def start(self) -> None:
         words = ["ip", "netns", "exec", f"lvsd-{self.name}", "busybox", "httpd", "-f", "-p"]
-        words += [f"{SERVERS[self.name]}:80", "-h", str(self._folder)]
+        words += [f"{SERVERS[self.name]}:{self._port}", "-h", str(self._folder)]
         self._process = subprocess.Popen(words)
 
     def stop(self) -> None:

@@ -17,6 +17,7 @@ from .check_ipvs import ipvs_rules
 from .check_pool import pool_rules
 from .config import Config, Failover, Section, Server, Virtual, service_ports
 from .findings import Finding, finding
+from .marks import AUTO
 from .values import IPV4_BITS, NO_ADDRESS, is_address, is_ipv6
 
 _FTP = 21
@@ -111,6 +112,7 @@ def _names(config: Config) -> Iterator[Finding]:
 def _services(config: Config) -> Iterator[Finding]:
     """Each active virtual server has a key of its own in the kernel's table."""
     seen: dict[tuple[object, ...], str] = {}
+    whole = _marked_whole(config)
     for block in _active(config):
         settings = block.settings
         address, mark = settings.text("address"), settings.number("fwmark")
@@ -119,12 +121,20 @@ def _services(config: Config) -> Iterator[Finding]:
             remedy = "add `address = ADDRESS DEVICE`, or set `active = 0`"
             yield finding("E304", settings.place(), message, remedy)
             continue
+        twin = False
         for what, where, text in _keys(settings, address, mark):
-            if what in seen:
+            # What the mark follows from is enough to say, where that is the same already.
+            if what in seen and not (twin and where in ("fwmark", "ports")):
+                twin = True
                 message = f"{_label(block)} and `{seen[what]}` are both {text}"
                 remedy = "change one of them, or set `active = 0`"
                 yield finding("E305", settings.place(where, 0), message, remedy)
             seen.setdefault(what, block.name)
+        marked = whole.get((address, settings["protocol"]))
+        if marked is not None and not mark:
+            message = f"{_label(block)} would get no packet: `{marked}` marks all to {address}"
+            remedy = f"write `ports` in `{marked}`, or make this one a marked service too"
+            yield finding("E305", settings.place("address", 0), message, remedy)
         if settings["port"] == 0 and not mark and not settings.number("persistent"):
             message = f"{_label(block)}: port 0 (every port) works with persistence only"
             yield finding("E309", settings.place("port", 0), message, "add `persistent = 300`")
@@ -135,13 +145,29 @@ def _keys(
     settings: Section, address: str | None, mark: int | None
 ) -> Iterator[tuple[tuple[object, ...], str, str]]:
     """What the kernel knows a virtual server by: the key, its directive, and in words."""
-    if mark:
-        family = bool(address and is_ipv6(address))
-        yield (mark, family), "fwmark", f"firewall mark {mark}"
-        return
     protocol = settings["protocol"]
+    if mark:
+        if settings["marking"] == AUTO:
+            # Marked by the agent, so that no other service gets these packets.
+            for port in service_ports(settings):
+                yield (address, port, protocol), "address", f"{address} port {port} {protocol}"
+        family = bool(address and is_ipv6(address))
+        where = "fwmark" if settings.given("fwmark") else "ports"
+        yield (mark, family), where, f"firewall mark {mark}"
+        return
     for port in service_ports(settings):
         yield (address, port, protocol), "address", f"{address} port {port} {protocol}"
+
+
+def _marked_whole(config: Config) -> dict[tuple[object, ...], str]:
+    """Address and protocol of those virtual servers for which packets to every port are marked."""
+    return {
+        (block.settings.text("address"), block.settings["protocol"]): block.name
+        for block in _active(config)
+        if block.settings.number("fwmark")
+        and block.settings["marking"] == AUTO
+        and block.settings["port"] == 0
+    }
 
 
 def _service_advice(block: Virtual) -> Iterator[Finding]:

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .config import Config, Section, Virtual, service_ports
+from .config import Config, Section, Virtual
 from .findings import Finding, finding
+from .marks import NONE
 
 _TUNNEL = ("tunnel_type", "tunnel_port", "tunnel_checksum")
 _OWN_FLAGS = ("sh", "mh")  # schedulers whose flags have names of their own
@@ -30,6 +31,7 @@ def ipvs_rules(config: Config) -> Iterator[Finding]:
             continue
         if not written.keys().isdisjoint(_CONCERNED):
             yield from _ports(block.settings)
+            yield from _marking(block.settings)
             yield from _one_packet(block.settings)
             yield from _engine(block.settings)
             yield from _flags(block.settings)
@@ -40,6 +42,7 @@ def ipvs_rules(config: Config) -> Iterator[Finding]:
 
 _CONCERNED = (
     "ports",
+    "marking",
     "ops",
     "persistence_engine",
     "scheduler_flags",
@@ -70,11 +73,25 @@ def _ports(settings: Section) -> Iterator[Finding]:
     if settings.given("port"):
         message = "`port` and `ports` are both written"
         yield finding("E313", settings.place("ports"), message, "keep one of them")
-    several = len(service_ports(settings)) > 1
-    if several and settings.number("persistent") and not settings.number("fwmark"):
-        message = "persistence over several ports is not carried out yet by this version"
-        remedy = "set `fwmark` and mark packets to these ports, or leave `persistent` out"
-        yield finding("E601", settings.place("ports"), message, remedy)
+
+
+def _marking(settings: Section) -> Iterator[Finding]:
+    """Who marks the packets must go with where the mark comes from."""
+    if not settings.given("marking"):
+        return
+    place = settings.place("marking", 0)
+    written = settings.given("fwmark") and settings.written["fwmark"]
+    if settings["marking"] == NONE:
+        if settings.number("fwmark") and not written:
+            message = "marking = none, but the mark follows from ports and only the agent knows it"
+            remedy = "remove it, or set `fwmark` to the mark that your own rules set"
+            yield finding("E320", place, message, remedy)
+    elif not settings.number("fwmark"):
+        message = "marking has no effect on a service without a firewall mark"
+        yield finding("A302", place, message, "add `fwmark = 1`, or remove it")
+    elif settings["address"] is None:
+        message = "marking = auto needs to know which packets to mark"
+        yield finding("E320", place, message, "add `address = ADDRESS DEVICE`")
 
 
 def _one_packet(settings: Section) -> Iterator[Finding]:

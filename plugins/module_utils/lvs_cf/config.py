@@ -29,6 +29,7 @@ from .directives import (
 )
 from .document import ASSIGNMENT, INDENT, Block, Document, Line, header
 from .findings import NOWHERE, Finding, Place, did_you_mean, finding, nearest
+from .marks import AUTO, NONE, own_mark
 from .values import (
     IPV4_BITS,
     IPV6_BITS,
@@ -207,7 +208,8 @@ def derive(config: Config) -> Config:
     The rules: without primary_private both private addresses are the public ones; without a
     backup there is no active backup, and then a deadtime of 0 is the default; `forward` follows
     `network` and `port` the first of `ports`; a server's port and its way of being checked follow
-    its virtual server's; without pmask each client is its own.
+    its virtual server's; without pmask each client is its own; persistence over several ports has
+    a firewall mark, for which the agent marks packets.
     """
     globals_ = config.globals
     globals_.derived = {}
@@ -240,6 +242,11 @@ def _derive_block(block: Virtual, network: Value) -> None:
     if settings["pmask"] is None:
         address = settings.address("address")
         derived["pmask"] = IPV6_BITS if address and is_ipv6(address.address) else IPV4_BITS
+    mark = None if isinstance(block, Failover) else _mark(settings)
+    if mark is not None:
+        derived["fwmark"] = mark
+    if settings["marking"] is None:
+        derived["marking"] = NONE if mark is None else AUTO
     settings.derived = derived
     common: dict[str, Value] = {key: settings[key] for key in ("port", *INHERITED)}
     for server in block.servers:
@@ -250,6 +257,15 @@ def _derive_block(block: Virtual, network: Value) -> None:
             if common.keys().isdisjoint(written)
             else {key: value for key, value in common.items() if key not in written}
         )
+
+
+def _mark(settings: Section) -> int | None:
+    """The mark that a virtual server needs and that nobody wrote; None where it needs none."""
+    ports, address = service_ports(settings), settings.text("address")
+    needs = len(ports) > 1 and settings.number("persistent") and address is not None
+    if not needs or settings.number("fwmark"):
+        return None
+    return own_mark(str(address), str(settings["protocol"]), ports)
 
 
 def read(document: Document) -> tuple[Config, list[Finding]]:

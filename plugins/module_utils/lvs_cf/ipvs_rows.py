@@ -10,6 +10,7 @@ ipvsadm(8) tells them.
 
 from __future__ import annotations
 
+from .marks import MARKINGS
 from .row import (
     CHOICE,
     EXTENDED,
@@ -58,11 +59,23 @@ VIRTUAL_IPVS: tuple[Directive, ...] = (
         "ports",
         LIST,
         None,
-        "Several ports in place of `port`: a service for each; with a firewall mark one for all.",
+        "Several ports in place of `port`: a service for each; with `persistent` or a firewall mark"
+        " one for all, so that a client stays on one server.",
         low=1,
         high=65535,
         item=PORT,
         dialect=EXTENDED,
+    ),
+    Directive(
+        VIRTUAL,
+        "marking",
+        CHOICE,
+        None,
+        "Who marks the packets of a service with a firewall mark: auto is the agent, none somebody"
+        " else; unset is none where `fwmark` is written, auto where the mark follows from `ports`.",
+        choices=MARKINGS,
+        dialect=EXTENDED,
+        known_as=("mark", "set_mark", "fwmark_rules"),
     ),
     Directive(
         VIRTUAL,

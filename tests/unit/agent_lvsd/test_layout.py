@@ -7,8 +7,10 @@ from __future__ import annotations
 import pytest
 from piranha.core.ipvs.model import Forward, Server, ServerKey, Service, ServiceKey
 from piranha.core.lvs_cf import api
+from piranha.core.lvs_cf.marks import own_mark
 from piranha.lvsd.desired import desired
 from piranha.lvsd.layout import LayoutError, host_names, layout
+from piranha.marks.rules import Rule
 from piranha.nanny.spec import ProgramCheck, SocketCheck
 from piranha.nanny.verdict import Policy, State
 
@@ -242,7 +244,49 @@ def test_several_ports_with_a_mark_are_one_service() -> None:
         assert server.watch.check.port == 80
 
 
-def test_persistence_over_several_ports_is_refused_and_not_ignored() -> None:
+def test_persistence_over_several_ports_is_one_service_whose_packets_we_mark() -> None:
     text = WEB.replace("port = 80", "ports = [ 80 443 ]\n    persistent = 300")
-    with pytest.raises(LayoutError, match="needs a firewall mark"):
-        layout(api.load(GLOBALS + text, "lvs.cf").config)
+    laid = made(GLOBALS + text)
+    (virtual,) = laid.virtual
+    mark = own_mark("203.0.113.100", "tcp", [80])
+    assert virtual.service == Service(ServiceKey.by_mark(mark), "wlc", persistence=300)
+    # The packet's own port: a server gets both as they are, and is checked on the first.
+    assert {server.id.server.port for server in virtual.servers} == {0}
+    for server in virtual.servers:
+        assert isinstance(server.watch.check, SocketCheck)
+        assert server.watch.check.port == 80
+    rules = {Rule("203.0.113.100", "tcp", port, mark) for port in (80, 443)}
+    assert virtual.marks == laid.marks() == rules
+
+
+@pytest.mark.parametrize(
+    ("lines", "wanted"),
+    [
+        ("fwmark = 7", set()),
+        ("fwmark = 7\n    marking = none", set()),
+        ("fwmark = 7\n    marking = auto", {Rule("203.0.113.100", "tcp", 80, 7)}),
+        (
+            "fwmark = 7\n    marking = auto\n    protocol = udp\n    check = icmp",
+            {Rule("203.0.113.100", "udp", 80, 7)},
+        ),
+        (
+            "fwmark = 7\n    marking = auto\n    ports = 80, 443",
+            {Rule("203.0.113.100", "tcp", port, 7) for port in (80, 443)},
+        ),
+    ],
+)
+def test_a_written_mark_is_ours_to_set_only_where_that_is_asked_for(
+    lines: str, wanted: set[Rule]
+) -> None:
+    port = "" if "ports" in lines else "port = 80\n    "
+    laid = made(GLOBALS + WEB.replace("port = 80", port + lines))
+    assert laid.marks() == wanted
+
+
+def test_a_service_of_ipv6_and_its_name_are_marked_by_address() -> None:
+    text = WEB.replace("port = 80", "fwmark = 7\n    marking = auto")
+    text = text.replace("203.0.113.100 eth0:1", "shop.example eth0:1")
+    text = text.replace("192.0.2.", "2001:db8::")
+    (virtual,) = made(GLOBALS + text, {"shop.example": "2001:db8::1"}).virtual
+    assert virtual.key == ServiceKey.by_mark(7, "ipv6")
+    assert virtual.marks == {Rule("2001:db8::1", "tcp", 80, 7)}

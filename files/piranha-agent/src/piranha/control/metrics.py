@@ -278,6 +278,20 @@ METRICS: tuple[Metric, ...] = (
         _one("lvsd", "table", "drifts"),
     ),
     Metric(
+        "piranha_marking_ok",
+        GAUGE,
+        "1 if packets get the firewall marks that the agent has to set; none where it has none.",
+        (),
+        _one("lvsd", "marking", "ok"),
+    ),
+    Metric(
+        "piranha_marking_repairs_total",
+        COUNTER,
+        "How often lvsd put right what somebody else had changed in its marking rules.",
+        (),
+        _one("lvsd", "marking", "repairs"),
+    ),
+    Metric(
         "piranha_config_ok",
         GAUGE,
         "1 if lvsd can use the configuration.",

@@ -188,6 +188,12 @@ def _configuration(found: dict[str, Any]) -> str:
         parts.append(f"{checks} checks")
     if drifts:
         parts.append(f"table repaired {drifts} times")
+    marking = lvsd.get("marking") or {}
+    if marking:
+        by = marking.get("by") or "nothing"
+        parts.append(f"packets marked by {by} ({marking.get('rules')} rules)")
+    if marking.get("repairs"):
+        parts.append(f"marking repaired {marking['repairs']} times")
     if lvsd.get("overrides"):
         parts.append(f"orders of operators: {lvsd['overrides']}")
     for rule in lvsd.get("overrides_unused") or ():
@@ -266,12 +272,23 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], colour: Paint) ->
 
 def _place(service: dict[str, Any]) -> str:
     if service.get("fwmark"):
-        where = f"firewall mark {service['fwmark']}"
+        where = f"firewall mark {service['fwmark']}{_marked(service.get('marks'))}"
     else:
         address = str(service.get("address", "?"))
         shown = f"[{address}]" if ":" in address else address
         where = f"{service.get('protocol') or 'tcp'} {shown}:{service.get('port', '?')}"
     return f"{service.get('name', '?')} ({where})"
+
+
+def _marked(rules: object) -> str:
+    """Say which packets get the mark, where that is the agent's to do."""
+    ends: dict[str, list[str]] = {}
+    for rule in rules if isinstance(rules, list) else ():
+        address = str(rule.get("address"))
+        shown = f"[{address}]" if ":" in address else address
+        port = rule.get("port")
+        ends.setdefault(f"{rule.get('protocol')} {shown}:", []).append(str(port) if port else "*")
+    return "".join(f" for {end}{','.join(ports)}" for end, ports in ends.items())
 
 
 def _address(address: object) -> str:

@@ -13,7 +13,9 @@ from typing import Any
 
 from piranha.control.link import Link
 from piranha.core.ipvs.kernel import Kernel
+from piranha.marks.keeper import Keeper
 
+from . import words
 from .daemon import Daemon
 from .drift import Glance
 from .kept import Kept, state_dir
@@ -56,6 +58,7 @@ async def _serve(link_socket: socket.socket, config: Path, run_dir: Path) -> int
             Kept(state_dir(run_dir)),
             Window(kernel),
             Glance(),
+            Keeper(run_dir, lambda level, text: reporter.event(words.event(level, text))),
         )
         reporter.requests = daemon.requests()
         daemon.start()

@@ -19,6 +19,7 @@ from typing import Any
 
 from piranha.core.ipvs.errors import IpvsError
 from piranha.core.ipvs.model import ServiceKey
+from piranha.marks.keeper import Keeper
 from piranha.nanny.engine import Engine
 from piranha.nanny.outcome import Result
 from piranha.nanny.spec import Watch
@@ -54,6 +55,9 @@ GATHER = (0.02, 2.0, 0.25)
 STEP_GAP = 0.2
 """Seconds at least between two steps of slow starts, however many servers are in one."""
 
+MARKS_FIRST = 5.0
+"""Seconds at most that the table waits for new marking rules."""
+
 PAGE = 800
 """Real servers after which a page of the status is full: some 20 ms of work."""
 
@@ -75,13 +79,19 @@ class Daemon:
         kept: Kept,
         window: Window,
         glance: Glance | None = None,
+        marks: Keeper | None = None,
     ) -> None:
-        """Nothing happens before `start`. glance: a cheap look; without one all is read again."""
+        """Nothing happens before `start`. glance: a cheap look; without one all is read again.
+
+        marks: keeps the marking rules of services that have firewall marks.
+        """
         self._config = config
         self._reconciler = reconciler
         self._reporter = reporter
         self._window = window
         self._glance = glance
+        self._marks = marks
+        self._marks_first = False
         self._layout: Layout | None = None
         self._health = Health()
         self._engine = Engine(self._on_result)
@@ -113,6 +123,8 @@ class Daemon:
         for timer in self._timers.values():
             timer.cancel()
         await self._engine.stop()
+        if self._marks is not None:
+            await self._marks.stop()
 
     def reload(self) -> list[str]:
         """Read the configuration again; gives what is wrong, in which case nothing changes."""
@@ -156,6 +168,10 @@ class Daemon:
         self._alarms.forget(keys)
         self._at("rise", 0.0, self._rise)
         self._engine.watch(self._health.watches)
+        if self._marks is not None and self._marks.want(new.marks(), self._marks_are_there):
+            # A service that turns into one with a mark must not lose its packets in between.
+            self._marks_first = True
+            self._at("marks", MARKS_FIRST, self._marks_are_there)
         servers = sum(1 for _unused in new.servers())
         verb = "starts" if before is None else "has a new configuration"
         parts = f"{words.count(len(new.virtual), 'virtual service')}, "
@@ -168,6 +184,14 @@ class Daemon:
         for sentence in sentences:
             self._reporter.event(words.event("err", sentence))
         self._reporter.event(words.event("err", f"the configuration cannot be used; {stays}"))
+
+    def _marks_are_there(self) -> None:
+        """Go on with the table, which waited for marking rules; also where they cannot be made."""
+        if self._marks_first:
+            self._marks_first = False
+            self._timers.pop("marks").cancel()
+            self._reconcile(whole=True)
+            self._tell_state_soon()
 
     # -- health ---------------------------------------------------------------------------------
 
@@ -280,6 +304,8 @@ class Daemon:
         if self._layout is None and self._timers:
             self._load()
         self._glance_at()
+        if self._marks is not None:
+            self._marks.look()
         self._at("look", LOOK, self._look)
 
     def _glance_at(self) -> None:
@@ -297,7 +323,7 @@ class Daemon:
             self._reconcile()
 
     def _reconcile(self, *, whole: bool = False) -> None:
-        if self._layout is None:
+        if self._layout is None or self._marks_first:
             return
         dirty, self._dirty = self._dirty, set()
         if whole or not self._reconciler.certain:
@@ -324,6 +350,8 @@ class Daemon:
         ):
             self._reporter.event(event)
         self._tell_errors(step)
+        if self._marks is not None and self._reconciler.certain:
+            self._marks.settle()
         if changes or step.done or step.drift:
             self._tell_state_soon()
 
@@ -370,7 +398,9 @@ class Daemon:
         if self._summary is None:
             # Not for each second: of a large table it takes some ten milliseconds.
             self._summary = summary(layout.virtual, self._view())
-        errors = [self._table_error, self._orders.error]
+        marking = self._marks.state() if self._marks is not None else None
+        unmarked = marking["error"] if marking else None
+        errors = [self._table_error, self._orders.error, unmarked]
         problems = [*self._config_error, *filter(None, errors)]
         return {
             **self._summary,
@@ -384,6 +414,7 @@ class Daemon:
                 "error": "; ".join(self._config_error) or None,
                 "digest": layout.digest,
             },
+            "marking": marking,
             **self._orders.state(layout),
             "problems": problems,
             "checks": len(self._health.watches),

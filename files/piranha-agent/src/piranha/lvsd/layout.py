@@ -26,7 +26,9 @@ from piranha.core.ipvs.model import (
 from piranha.core.ipvs.normal import endpoint
 from piranha.core.lvs_cf.config import Config, Section, Virtual, service_ports
 from piranha.core.lvs_cf.config import Server as ServerBlock
+from piranha.core.lvs_cf.marks import AUTO
 from piranha.core.lvs_cf.values import is_address
+from piranha.marks.rules import NOTHING, Rules, marked
 from piranha.nanny.settings import Resolve, check_settings, for_server
 from piranha.nanny.spec import CheckSettings, Watch, watch_for
 from piranha.nanny.verdict import Policy
@@ -86,6 +88,7 @@ class VirtualService:
     """An active virtual block. sorry: the server of last resort.
 
     quorum, fail_open: see pool.py. slow_start: seconds, see ramp.py.
+    marks: the rules by which packets get its firewall mark, where making them is ours.
     """
 
     name: str
@@ -99,6 +102,7 @@ class VirtualService:
     quorum: int = 1
     fail_open: bool = False
     slow_start: float = 0.0
+    marks: Rules = NOTHING
 
     @property
     def key(self) -> ServiceKey:
@@ -150,6 +154,10 @@ class Layout:
         for virtual in self.virtual:
             for server in virtual.servers:
                 yield virtual, server
+
+    def marks(self) -> Rules:
+        """All rules by which packets get the firewall marks of these services."""
+        return NOTHING.union(*(virtual.marks for virtual in self.virtual))
 
 
 def host_names(config: Config) -> tuple[str, ...]:
@@ -246,6 +254,7 @@ class _Maker:
             quorum=_set(settings.number("quorum")),
             fail_open=settings.flag("fail_open"),
             slow_start=_set(settings.seconds("slow_start")),
+            marks=self._marks(block, key),
         )
         virtual.check()
         return virtual
@@ -263,13 +272,20 @@ class _Maker:
             return []
         protocol = _set(settings.text("protocol"))
         ports = service_ports(settings)
-        if len(ports) > 1 and settings.number("persistent"):
-            self.problems.append(
-                f"{place}: persistence over several ports needs a firewall mark of its own,"
-                " which this version does not set up; set fwmark and mark the packets"
-            )
-            return []
         return [ServiceKey.by_address(protocol, address, port) for port in ports]
+
+    def _marks(self, block: Virtual, key: ServiceKey) -> Rules:
+        settings = block.settings
+        if not key.fwmark or settings.text("marking") != AUTO:
+            return NOTHING
+        written = _virtual_address(block)
+        place = f"virtual {block.name}"
+        if written is None:
+            self.problems.append(f"{place}: marking = auto needs an address")
+        address = self._address(place, written)
+        if address is None:
+            return NOTHING
+        return marked(key.fwmark, address, _set(settings.text("protocol")), service_ports(settings))
 
     def _server(
         self,

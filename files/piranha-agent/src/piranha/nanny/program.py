@@ -117,7 +117,7 @@ async def run(check: ProgramCheck, trusted: frozenset[int] = frozenset({0})) -> 
     except TimeoutError:
         return bad(f"the program did not end within {duration(check.limit)} and was killed")
     finally:
-        await _end(process)
+        await end(process)
     if output.total > OUTPUT_LIMIT:
         return bad(f"the program printed more than {OUTPUT_LIMIT} bytes and was killed")
     return judge(process.returncode, bytes(output.kept), check.expect)
@@ -188,7 +188,7 @@ async def _finish(process: subprocess.Popen[bytes], output: _Output) -> None:
     os.set_blocking(pipe.fileno(), False)
     enough: asyncio.Future[None] = loop.create_future()
 
-    def end() -> None:
+    def finish() -> None:
         if not enough.done():
             enough.set_result(None)
 
@@ -196,11 +196,11 @@ async def _finish(process: subprocess.Popen[bytes], output: _Output) -> None:
         if not output.drain(pipe.fileno()):
             loop.remove_reader(pipe.fileno())
         if output.total > OUTPUT_LIMIT:
-            end()
+            finish()
 
     loop.add_reader(pipe.fileno(), read)
     try:
-        with _watched(process, end):
+        with watched(process, finish):
             await enough
         output.drain(pipe.fileno())
     finally:
@@ -208,7 +208,7 @@ async def _finish(process: subprocess.Popen[bytes], output: _Output) -> None:
 
 
 @contextlib.contextmanager
-def _watched(process: subprocess.Popen[bytes], on_end: Callable[[], None]) -> Iterator[None]:
+def watched(process: subprocess.Popen[bytes], on_end: Callable[[], None]) -> Iterator[None]:
     """Call `on_end` when the process has ended (it is not reaped by this)."""
     loop = asyncio.get_running_loop()
     pidfd = os.pidfd_open(process.pid)
@@ -220,7 +220,7 @@ def _watched(process: subprocess.Popen[bytes], on_end: Callable[[], None]) -> It
         os.close(pidfd)
 
 
-async def _end(process: subprocess.Popen[bytes]) -> None:
+async def end(process: subprocess.Popen[bytes]) -> None:
     """Kill what is left of the program's group, then reap the program."""
     # The leader is not reaped yet, so that its group's number cannot belong to anybody else.
     with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -230,7 +230,7 @@ async def _end(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is not None:
         return
     ended = asyncio.Event()
-    with _watched(process, ended.set), contextlib.suppress(TimeoutError):
+    with watched(process, ended.set), contextlib.suppress(TimeoutError):
         async with asyncio.timeout(KILL_GRACE):
             await ended.wait()
     # Where it is still stuck in the kernel, the subprocess module reaps it at a later start.

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from piranha.core.ipvs.model import Forward
 from piranha.core.lvs_cf.config import Config, Section, service_ports
+from piranha.core.lvs_cf.marks import AUTO
 from piranha.net.connections import (
     ANY_PROTOCOL,
     Connection,
@@ -86,11 +87,12 @@ class Services:
             address = ip_address(given.address).packed if given else b""
         except ValueError:
             return  # a name, which the heart does not start with
+        protocol = _PROTOCOL.get(settings.text("protocol") or "", -1)
         if offer.mark:
             self._by_mark[offer.mark] = offer
-            self._marked.setdefault(address, []).append(offer)
-            return
-        protocol = _PROTOCOL.get(settings.text("protocol") or "", -1)
+            if settings.text("marking") != AUTO:
+                self._marked.setdefault(address, []).append(offer)
+                return
         for port in service_ports(settings):
             self._by_end[protocol, address, port] = offer
 
