@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from ansible_collections.piranha.lvs.plugins.module_utils.lvs_cf.api import from_data, load, to_data
 from ansible_collections.piranha.lvs.plugins.module_utils.lvs_cf.config import Section
@@ -136,3 +139,13 @@ def test_a_failover_service_has_no_mark() -> None:
     text = web(SHOP).replace("virtual web", "failover web")
     (block,) = load("service = fos\n" + text).config.failover
     assert block.settings.number("fwmark") == 0
+
+
+def test_the_examples_of_the_page_are_sound() -> None:
+    page = Path(__file__).resolve().parents[5] / "docs" / "marks.md"
+    examples = re.findall(r"```lvs.cf\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(examples) == 2
+    for text in examples:
+        assert load(text).report() == []
+        (block,) = load(text).config.virtual
+        assert block.settings["marking"] == "auto"
