@@ -8,7 +8,7 @@
 An input follows from seed, index and files alone. What must hold of each: no exception, no more
 than LIMIT seconds of processor time, the same bytes back, findings that point into the file; and
 where there is no error, the written and the tidied text mean the same. One in COMMANDS goes
-through the command line too, one in CLASSICS is judged by the old rules as well.
+through the command line too, one in CLASSICS is judged by the old rules and read by pieces as well.
 """
 
 from __future__ import annotations
@@ -34,10 +34,19 @@ sys.path.insert(0, str(ROOT / "files/piranha-agent/src"))
 
 from piranha import config_cli  # noqa: E402 - path
 from piranha.core.lvs_cf import directives as d  # noqa: E402
-from piranha.core.lvs_cf.api import CLASSIC, decode, encode, load, to_data, write  # noqa: E402
+from piranha.core.lvs_cf.api import (  # noqa: E402
+    CLASSIC,
+    decode,
+    digest,
+    encode,
+    load,
+    to_data,
+    write,
+)
 from piranha.core.lvs_cf.compare import differences  # noqa: E402
 from piranha.core.lvs_cf.explain import example  # noqa: E402
 from piranha.core.lvs_cf.layout import tidy  # noqa: E402
+from piranha.core.lvs_cf.pieces import Reader  # noqa: E402
 
 LIMIT = 2.0  # seconds of processor time for one input
 CHUNK = 500
@@ -173,6 +182,13 @@ def judge(data: bytes, classic: bool = False) -> str:
         refused = load(text, "fuzz.cf", CLASSIC)
         if refused.config != loaded.config or len(refused.findings) < len(loaded.errors):
             return "the classic dialect changes more than findings"
+        reader = Reader()
+        for what in ("at first", "when its blocks are known"):
+            reading = reader.load(text, "fuzz.cf")
+            if (reading.config, reading.findings) != (loaded.config, loaded.findings):
+                return f"read by pieces it means something else {what}"
+        if reader.digest(reading) != digest(loaded.config):
+            return "read by pieces it has another digest"
     if encode(loaded.document.text()) != data:
         return "the text did not come back as it was"
     count = len(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"))

@@ -64,7 +64,7 @@ def load(text: str, name: str = "lvs.cf", dialect: str = EXTENDED) -> Loaded:
     """
     if dialect not in (CLASSIC, EXTENDED):
         raise ValueError(f"{dialect!r} is no dialect of lvs.cf; there are classic and extended")
-    with _collector_at_rest():
+    with collector_at_rest():
         document = parse(text)
         config, findings = read(document)
         everything = document.findings + findings + check(config)
@@ -79,7 +79,7 @@ def load(text: str, name: str = "lvs.cf", dialect: str = EXTENDED) -> Loaded:
 
 
 @contextmanager
-def _collector_at_rest() -> Iterator[None]:
+def collector_at_rest() -> Iterator[None]:
     """Keep Python's cyclic collector from running meanwhile.
 
     Everything that is made is kept, so it would find nothing; and as it looks at all that is there

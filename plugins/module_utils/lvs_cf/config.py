@@ -211,6 +211,14 @@ def derive(config: Config) -> Config:
     its virtual server's; without pmask each client is its own; persistence over several ports has
     a firewall mark, for which the agent marks packets.
     """
+    derive_globals(config)
+    for _kind, block in config.blocks():
+        derive_block(block, config.globals["network"])
+    return config
+
+
+def derive_globals(config: Config) -> None:
+    """derive()'s part about the directives outside of blocks."""
     globals_ = config.globals
     globals_.derived = {}
     derived: dict[str, Value] = {}
@@ -226,12 +234,10 @@ def derive(config: Config) -> Config:
     ):
         derived["deadtime"] = GLOBAL_TABLE.defaults["deadtime"]
     globals_.derived = derived
-    for _kind, block in config.blocks():
-        _derive_block(block, globals_["network"])
-    return config
 
 
-def _derive_block(block: Virtual, network: Value) -> None:
+def derive_block(block: Virtual, network: Value) -> None:
+    """derive()'s part about one block. network: the effective value of that directive."""
     settings = block.settings
     settings.derived = {}
     derived: dict[str, Value] = {}
@@ -273,10 +279,10 @@ def read(document: Document) -> tuple[Config, list[Finding]]:
 
     A value that cannot be read counts as not written, so that the rest can still be checked.
     """
-    return _Reader().run(document)
+    return SectionReader().run(document)
 
 
-class _Reader:
+class SectionReader:
     """One run over a document; the cache makes equal lines cost next to nothing."""
 
     def __init__(self) -> None:

@@ -15,9 +15,10 @@ the same readers as a value in the file, so that data and text obey the same rul
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from . import directives as d
@@ -111,13 +112,30 @@ def to_data(config: Config) -> Data:
     return data
 
 
-def digest(config: Config, devices: bool = True) -> str:
+def digest(
+    config: Config, devices: bool = True, digest_of: Callable[[Virtual], str] | None = None
+) -> str:
     """A digest of what the configuration means: 64 hexadecimal digits.
 
     Comments, spacing, spelling and written-out defaults do not change it. `devices=False`
-    leaves device names out, which may differ between two routers of one cluster.
+    leaves device names out, which may differ between two routers of one cluster. digest_of:
+    block_digest(), or what has kept its answers.
     """
-    data = to_data(config)
+    of_block = digest_of or functools.partial(block_digest, devices=devices)
+    whole: Data = {
+        GLOBAL: section_data(config.globals),
+        VIRTUAL: [of_block(block) for block in config.virtual],
+        FAILOVER: [of_block(block) for block in config.failover],
+    }
+    return _digest(whole, devices)
+
+
+def block_digest(block: Virtual, devices: bool = True) -> str:
+    """The digest of one block, of which digest() is made; whoever keeps it can hand it in again."""
+    return _digest(block_data(block), devices)
+
+
+def _digest(data: Data, devices: bool) -> str:
     text = json.dumps(_meaning(data, devices), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 

@@ -15,6 +15,7 @@ from typing import Any
 from piranha.core.ipvs.model import Server, ServerKey, Service, ServiceKey, Table
 from piranha.lvsd.daemon import Daemon
 from piranha.lvsd.kept import Kept
+from piranha.lvsd.names import Names
 from piranha.lvsd.owned import Owned
 from piranha.lvsd.reconcile import Reconciler
 from piranha.lvsd.window import Window
@@ -89,6 +90,7 @@ class Lab:
         self.kernel = ModelKernel(Table([FOREIGN_ENTRY]))
         self.backends = [Backend(), Backend()]
         self.ears = Ears()
+        self.names: Names | None = None
         self.write()
 
     def write(self, extra: str = "", servers: int = 2, weight: int = 1) -> None:
@@ -106,7 +108,7 @@ class Lab:
         self.ears = Ears()
         reconciler = Reconciler(self.kernel, Owned(self.folder))
         kept, window = Kept(self.folder), Window(self.kernel)
-        return Daemon(self.path, reconciler, self.ears, kept, window)
+        return Daemon(self.path, reconciler, self.ears, kept, window, names=self.names)
 
     def weights(self) -> dict[int, int]:
         """Index of each backend in the table, and its weight; -1 is anybody else."""

@@ -8,8 +8,9 @@ import pytest
 from piranha.core.ipvs.model import Forward, Server, ServerKey, Service, ServiceKey
 from piranha.core.lvs_cf import api
 from piranha.core.lvs_cf.marks import own_mark
+from piranha.core.lvs_cf.pieces import Reader
 from piranha.lvsd.desired import desired
-from piranha.lvsd.layout import LayoutError, host_names, layout
+from piranha.lvsd.layout import Laid, Layout, LayoutError, host_names, layout
 from piranha.marks.rules import Rule
 from piranha.nanny.spec import ProgramCheck, SocketCheck
 from piranha.nanny.verdict import Policy, State
@@ -122,8 +123,29 @@ def test_names_are_told_and_their_addresses_used() -> None:
     assert host_names(api.load(text).config) == ("one.example.com",)
     laid = made(text, {"one.example.com": "192.0.2.77"})
     assert laid.virtual[0].servers[0].id.server.address == "192.0.2.77"
-    with pytest.raises(LayoutError, match=r"server one: no address is known for the name one\.ex"):
-        made(text)
+    # Until it has an address it is left out, alone.
+    assert [server.name for server in made(text).virtual[0].servers] == ["two"]
+    assert made(GLOBALS + WEB.replace("203.0.113.100", "vip.example.com")).virtual == ()
+
+
+def test_a_block_that_is_the_same_object_is_laid_out_once() -> None:
+    mail = WEB.replace("virtual web", "virtual mail").replace("port = 80", "port = 25")
+    reader, laid = Reader(), Laid()
+
+    def laid_out(text: str, **addresses: str) -> Layout:
+        config = reader.load(text).config
+        assert layout(config, addresses, laid) == layout(config, addresses)
+        return layout(config, addresses, laid)
+
+    web, _post = laid_out(GLOBALS + WEB + mail).virtual
+    again = laid_out(GLOBALS + WEB + mail.replace("weight = 3", "weight = 4")).virtual
+    assert again[0] is web
+    assert again[1].servers[1].weight == 4
+    direct = laid_out(GLOBALS.replace("nat", "direct") + WEB + mail).virtual
+    assert str(direct[0].forward) == "direct"
+    named = mail.replace("192.0.2.21", "one")
+    assert len(laid_out(GLOBALS + WEB + named).virtual[1].servers) == 1
+    assert len(laid_out(GLOBALS + WEB + named, one="192.0.2.5").virtual[1].servers) == 2
 
 
 def test_all_that_is_wrong_is_told_at_once() -> None:

@@ -19,6 +19,7 @@ from . import words
 from .daemon import Daemon
 from .drift import Glance
 from .kept import Kept, state_dir
+from .names import Names
 from .owned import Owned
 from .reconcile import Reconciler
 from .reporter import LinkReporter
@@ -59,6 +60,7 @@ async def _serve(link_socket: socket.socket, config: Path, run_dir: Path) -> int
             Window(kernel),
             Glance(),
             Keeper(run_dir, lambda level, text: reporter.event(words.event(level, text))),
+            Names(run_dir),
         )
         reporter.requests = daemon.requests()
         daemon.start()

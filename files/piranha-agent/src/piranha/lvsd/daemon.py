@@ -24,19 +24,22 @@ from piranha.nanny.engine import Engine
 from piranha.nanny.outcome import Result
 from piranha.nanny.spec import Watch
 
-from . import orders, ramp, source, words
+from . import orders, ramp, words
 from .alarms import Alarms
 from .desired import desired
 from .drift import Glance
 from .health import Change, Health
 from .kept import Kept
 from .layout import Layout, LayoutError, ServerId, VirtualService
+from .names import Change as NewAddress
+from .names import Names
 from .orders import Refused
 from .pace import Pace
 from .pool import Pool, pool
 from .reconcile import Reconciler, Step
 from .reporter import Answer, Reporter
 from .snapshot import Load, View, server_state, services, summary
+from .source import Source
 from .standing import StandingOrders
 from .window import Window
 
@@ -80,12 +83,15 @@ class Daemon:
         window: Window,
         glance: Glance | None = None,
         marks: Keeper | None = None,
+        names: Names | None = None,
     ) -> None:
         """Nothing happens before `start`. glance: a cheap look; without one all is read again.
 
-        marks: keeps the marking rules of services that have firewall marks.
+        marks: keeps the marking rules of services that have firewall marks. names: of lvs.cf.
         """
-        self._config = config
+        self._source = Source(config)
+        self._names = names or Names()
+        self._names_told: set[str] = set()
         self._reconciler = reconciler
         self._reporter = reporter
         self._window = window
@@ -122,6 +128,7 @@ class Daemon:
         """End the checks; the table stays."""
         for timer in self._timers.values():
             timer.cancel()
+        await self._names.stop()
         await self._engine.stop()
         if self._marks is not None:
             await self._marks.stop()
@@ -130,7 +137,6 @@ class Daemon:
         """Read the configuration again; gives what is wrong, in which case nothing changes."""
         problems = self._load()
         if not problems:
-            self._reconcile(whole=True)
             self._tell_state()
         return problems
 
@@ -153,21 +159,28 @@ class Daemon:
 
     def _load(self) -> list[str]:
         try:
-            new = source.load(self._config)
+            self._names.want(self._source.read(), self._on_names)
+            if self._layout is None and self._names.pending:
+                return []  # half a layout would take servers out of the table that are well
+            self._lay_out()
         except LayoutError as error:
-            if error.sentences != self._config_error:
-                self._config_error = error.sentences
-                self._tell_refusal(error.sentences)
+            self._refused(error)
             return error.sentences
         self._config_error = []
+        return []
+
+    def _lay_out(self) -> None:
+        """Put in force what was read last, with the addresses that its names have; LayoutError."""
+        new = self._source.layout(self._names.addresses)
         before, self._layout = self._layout, new
-        self._health.configure(new, self._now())
+        checks_differ = self._health.configure(new, self._now())
         self._impose()
         keys = {virtual.key for virtual in new.virtual}
         self._window.forget(keys)
         self._alarms.forget(keys)
         self._at("rise", 0.0, self._rise)
-        self._engine.watch(self._health.watches)
+        if checks_differ:
+            self._engine.watch(self._health.watches)
         if self._marks is not None and self._marks.want(new.marks(), self._marks_are_there):
             # A service that turns into one with a mark must not lose its packets in between.
             self._marks_first = True
@@ -177,9 +190,38 @@ class Daemon:
         parts = f"{words.count(len(new.virtual), 'virtual service')}, "
         parts += words.count(servers, "real server")
         self._reporter.event(words.event("info", f"lvsd {verb}: {parts}"))
-        return []
+        if before is not None and before.keys == new.keys:
+            # Only blocks whose text is another are other objects.
+            pairs = zip(before.virtual, new.virtual, strict=True)
+            self._dirty |= {now.key for was, now in pairs if was is not now}
+            self._reconcile()
+        elif before is not None:
+            self._reconcile(whole=True)
 
-    def _tell_refusal(self, sentences: list[str]) -> None:
+    def _on_names(self, changes: list[NewAddress]) -> None:
+        """Names in lvs.cf have another address, or were asked for the first time."""
+        for name, before, now in changes:
+            if before is not None:
+                text = f"the name {name} in lvs.cf is {now} now, it was {before}"
+                self._reporter.event(words.event("notice", text))
+        problems = self._names.problems()
+        for problem in problems:
+            if problem not in self._names_told:
+                self._reporter.event(words.event("warning", f"{problem}; it is asked for again"))
+        self._names_told = set(problems)
+        if changes or self._layout is None:
+            try:
+                self._lay_out()
+            except LayoutError as error:
+                self._refused(error)
+            self._reconcile(whole=True)
+        self._tell_state_soon()
+
+    def _refused(self, error: LayoutError) -> None:
+        sentences = error.sentences
+        if sentences == self._config_error:
+            return
+        self._config_error = sentences
         stays = "the running configuration stays" if self._layout else "the table stays as it is"
         for sentence in sentences:
             self._reporter.event(words.event("err", sentence))
@@ -301,7 +343,7 @@ class Daemon:
 
     def _look(self) -> None:
         """See that the table is as it shall be; what could not be done before is tried again."""
-        if self._layout is None and self._timers:
+        if self._layout is None and self._timers and not self._names.pending:
             self._load()
         self._glance_at()
         if self._marks is not None:
@@ -401,7 +443,7 @@ class Daemon:
         marking = self._marks.state() if self._marks is not None else None
         unmarked = marking["error"] if marking else None
         errors = [self._table_error, self._orders.error, unmarked]
-        problems = [*self._config_error, *filter(None, errors)]
+        problems = [*self._config_error, *filter(None, errors), *self._names.problems()]
         return {
             **self._summary,
             "table": {

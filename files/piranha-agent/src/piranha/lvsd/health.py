@@ -8,7 +8,7 @@ concern several servers, since equal checks are made once.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -55,6 +55,7 @@ class Health:
 
     def __init__(self) -> None:
         """No server yet; `configure` brings them."""
+        self._virtuals: dict[int, VirtualService] = {}
         self._verdicts: dict[ServerId, Verdict] = {}
         self._subjects: dict[Watch, _Subject] = {}
         self._unseen: set[ServerId] = set()
@@ -70,27 +71,52 @@ class Health:
         """Every distinct check that the layout needs."""
         return self._subjects.keys()
 
-    def configure(self, layout: Layout, now: float) -> None:
-        """Take over another layout; servers that were there before keep their verdicts."""
-        before, subjects = self._verdicts, self._subjects
-        for old in subjects.values():
-            if old.last is not None:
-                for _virtual, server in old.users:
-                    before[server.id] = before[server.id]._replace(last=old.last)
-        self._verdicts, self._subjects, self._rising = {}, {}, {}
-        for virtual, server in layout.servers():
-            known = before.get(server.id)
-            if known is None:
-                self._unseen.add(server.id)
-            elif known.ramp < ramp.WHOLE:
-                self._rising[server.id] = virtual
-            self._verdicts[server.id] = known or begin(now)
-            subject = self._subjects.get(server.watch)
-            if subject is None:
-                same = subjects.get(server.watch)
-                subject = self._subjects[server.watch] = _Subject(same.last if same else None)
-            subject.users.append((virtual, server))
-        self._unseen &= self._verdicts.keys()
+    def configure(self, layout: Layout, now: float) -> bool:
+        """Take over another layout; servers that were there before keep their verdicts.
+
+        Virtual services that are the same objects as before cost nothing. Gives whether any
+        check has come or gone.
+        """
+        before, self._virtuals = self._virtuals, {id(one): one for one in layout.virtual}
+        gone = [one for key, one in before.items() if key not in self._virtuals]
+        new = [one for key, one in self._virtuals.items() if key not in before]
+        known: dict[ServerId, Verdict] = {}
+        for virtual in gone:
+            for server in virtual.servers:
+                last = self.last(server)
+                known[server.id] = self._verdicts.pop(server.id)._replace(last=last)
+                self._rising.pop(server.id, None)
+        ended = self._without(gone)
+        begun = set()
+        for virtual in new:
+            for server in virtual.servers:
+                verdict = known.get(server.id)
+                if verdict is None:
+                    self._unseen.add(server.id)
+                elif verdict.ramp < ramp.WHOLE:
+                    self._rising[server.id] = virtual
+                self._verdicts[server.id] = verdict or begin(now)
+                subject = self._subjects.get(server.watch)
+                if subject is None:
+                    begun.add(server.watch)
+                    same = ended.get(server.watch)
+                    subject = self._subjects[server.watch] = _Subject(same.last if same else None)
+                subject.users.append((virtual, server))
+                subject.at_rest = None
+        if known:
+            self._unseen &= self._verdicts.keys()
+        return begun != ended.keys()
+
+    def _without(self, gone: Iterable[VirtualService]) -> dict[Watch, _Subject]:
+        """Let go of virtual services; gives the checks that nobody uses any more."""
+        names = {id(one) for one in gone}
+        ended = {}
+        for watch in {server.watch for one in gone for server in one.servers}:
+            subject = self._subjects[watch]
+            subject.users = [user for user in subject.users if id(user[0]) not in names]
+            if not subject.users:
+                ended[watch] = self._subjects.pop(watch)
+        return ended
 
     def adopt(
         self,

@@ -29,7 +29,7 @@ from piranha.core.lvs_cf.config import Server as ServerBlock
 from piranha.core.lvs_cf.marks import AUTO
 from piranha.core.lvs_cf.values import is_address
 from piranha.marks.rules import NOTHING, Rules, marked
-from piranha.nanny.settings import Resolve, check_settings, for_server
+from piranha.nanny.settings import check_settings, for_server
 from piranha.nanny.spec import CheckSettings, Watch, watch_for
 from piranha.nanny.verdict import Policy
 
@@ -149,6 +149,11 @@ class Layout:
     digest: str = ""
     """Of the configuration that this was made from."""
 
+    @cached_property
+    def keys(self) -> tuple[ServiceKey, ...]:
+        """Of all virtual services, in the order of the file."""
+        return tuple(virtual.key for virtual in self.virtual)
+
     def servers(self) -> Iterator[tuple[VirtualService, RealServer]]:
         """Every real server with its virtual service."""
         for virtual in self.virtual:
@@ -162,22 +167,71 @@ class Layout:
 
 def host_names(config: Config) -> tuple[str, ...]:
     """Give the names that stand where the kernel needs addresses, to be resolved by the caller."""
-    written: list[str | None] = []
-    for virtual in _active(config):
-        written += [_virtual_address(virtual), virtual.settings.text("sorry_server")]
-        written += [virtual.settings.text("check_address")]
-        for server in _active_servers(virtual):
-            written += [server.settings.text("address"), server.settings.text("check_address")]
-    return tuple(dict.fromkeys(name for name in written if name and not is_address(name)))
+    return tuple(dict.fromkeys(name for block in _active(config) for name in block_names(block)))
 
 
-def layout(config: Config, addresses: Mapping[str, str] | None = None) -> Layout:
+def block_names(block: Virtual) -> list[str]:
+    """Give those of one block."""
+    settings = block.settings
+    written = [_virtual_address(block), settings.text("sorry_server")]
+    written += [settings.text("check_address")]
+    for server in _active_servers(block):
+        written += [server.settings.text("address"), server.settings.text("check_address")]
+    return [name for name in written if name and not is_address(name)]
+
+
+_AROUND = ("service", "network")
+"""Directives outside of blocks that say something about every block."""
+
+
+class Laid:
+    """Blocks that were laid out before, so that one that is the same object costs nothing.
+
+    Blocks must not be changed once they are in a layout (see lvs_cf/pieces.py).
+    """
+
+    def __init__(self) -> None:
+        """Nothing is known yet."""
+        self._around: object = None
+        self._known: dict[int, tuple[Virtual, list[VirtualService]]] = {}
+        self._names: dict[int, tuple[Virtual, list[str]]] = {}
+
+    def names(self, config: Config) -> tuple[str, ...]:
+        """Give what `host_names` gives."""
+        blocks = [(id(block), block) for block in _active(config)]
+        before = self._names
+        self._names = {key: before.get(key) or (block, block_names(block)) for key, block in blocks}
+        return tuple(dict.fromkeys(name for _one, found in self._names.values() for name in found))
+
+    def virtuals(self, config: Config, maker: _Maker) -> list[VirtualService]:
+        """Give the virtual services of all active blocks."""
+        around = ([config.globals[key] for key in _AROUND], dict(maker.addresses))
+        before = self._known if around == self._around else {}
+        after = {}
+        made: list[VirtualService] = []
+        for block in _active(config):
+            known = before.get(id(block))
+            if known is None:
+                problems = len(maker.problems)
+                known = (block, maker.virtual(block))
+                if len(maker.problems) > problems:
+                    continue
+            after[id(block)] = known
+            made += known[1]
+        self._around, self._known = around, after
+        return made
+
+
+def layout(
+    config: Config, addresses: Mapping[str, str] | None = None, laid: Laid | None = None
+) -> Layout:
     """Lay out what is active in `config`; LayoutError tells everything that stands against it.
 
-    addresses: what the names of `host_names` resolve to.
+    addresses: what the names of `host_names` resolve to; a server with a name that is not among
+    them is left out, and a virtual service too. laid: what was laid out before.
     """
     maker = _Maker(addresses or {})
-    made = [virtual for block in _active(config) for virtual in maker.virtual(block)]
+    made = (laid or Laid()).virtuals(config, maker)
     seen: set[ServiceKey] = set()
     for virtual in made:
         if virtual.key in seen:
@@ -203,11 +257,15 @@ def _virtual_address(virtual: Virtual) -> str | None:
     return written.address if written else None
 
 
+class _Unresolved(Exception):
+    """A name has no address yet; whatever needs it is left out until it has."""
+
+
 class _Maker:
     """Makes virtual services and gathers what is wrong with them."""
 
     def __init__(self, addresses: Mapping[str, str]) -> None:
-        self._addresses = addresses
+        self.addresses = addresses
         self.problems: list[str] = []
 
     def virtual(self, block: Virtual) -> list[VirtualService]:
@@ -216,6 +274,8 @@ class _Maker:
             made = [self._virtual(block, key) for key in self._keys(block)]
         except IpvsError as error:
             self.problems.append(f"virtual {block.name}: {error}".removesuffix("."))
+            return []
+        except _Unresolved:
             return []
         return made
 
@@ -235,13 +295,16 @@ class _Maker:
         checks = self._checks(block)
         servers: list[RealServer] = []
         for entry in _active_servers(block):
-            server = self._server(block, entry, key, forward, checks)
+            try:
+                server = self._server(block, entry, key, forward, checks)
+            except _Unresolved:
+                continue
             if server is None:
                 continue
             if any(server.id == other.id for other in servers):
                 self.problems.append(f"virtual {block.name}: real server {server} stands twice")
             servers.append(server)
-        sorry = self._address(f"virtual {block.name}: sorry_server", settings.text("sorry_server"))
+        sorry = self._address(settings.text("sorry_server"))
         virtual = VirtualService(
             name=block.name,
             service=service,
@@ -262,7 +325,7 @@ class _Maker:
     def _keys(self, block: Virtual) -> list[ServiceKey]:
         settings = block.settings
         place = f"virtual {block.name}"
-        address = self._address(place, _virtual_address(block))
+        address = self._address(_virtual_address(block))
         mark = settings.number("fwmark") or 0
         if mark:
             return [ServiceKey.by_mark(mark, "ipv6" if ":" in (address or "") else "ipv4")]
@@ -282,7 +345,7 @@ class _Maker:
         place = f"virtual {block.name}"
         if written is None:
             self.problems.append(f"{place}: marking = auto needs an address")
-        address = self._address(place, written)
+        address = self._address(written)
         if address is None:
             return NOTHING
         return marked(key.fwmark, address, _set(settings.text("protocol")), service_ports(settings))
@@ -296,12 +359,9 @@ class _Maker:
         checks: CheckSettings,
     ) -> RealServer | None:
         settings = block.settings
-        place = f"virtual {virtual.name}: server {block.name}"
-        written = settings.text("address")
-        address = self._address(place, written)
+        address = self._address(settings.text("address"))
         if address is None:
-            if written is None:
-                self.problems.append(f"{place}: it has no address")
+            self.problems.append(f"virtual {virtual.name}: server {block.name}: it has no address")
             return None
         # With several ports each service has its own, which a server without a port follows.
         follows = key.port if key.port else virtual.settings.number("port")
@@ -317,26 +377,21 @@ class _Maker:
             upper=_set(settings.number("upper_threshold")),
             lower=_set(settings.number("lower_threshold")),
             watch=watch_for(
-                for_server(checks, settings, self._resolver(f"{place}: check_address")),
+                for_server(checks, settings, self._address),
                 address,
                 port,
             ),
         )
 
     def _checks(self, block: Virtual) -> CheckSettings:
-        resolve = self._resolver(f"virtual {block.name}: check_address")
-        return check_settings(block.settings, resolve)
+        return check_settings(block.settings, self._address)
 
-    def _resolver(self, place: str) -> Resolve:
-        return lambda written: self._address(place, written)
-
-    def _address(self, place: str, written: str | None) -> str | None:
+    def _address(self, written: str | None) -> str | None:
         if written is None or is_address(written):
             return written
-        found = self._addresses.get(written)
-        if found is None:
-            self.problems.append(f"{place}: no address is known for the name {written}")
-        return found
+        if written not in self.addresses:
+            raise _Unresolved
+        return self.addresses[written]
 
 
 _Value = TypeVar("_Value")

@@ -2,48 +2,62 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reads lvs.cf from the disk and makes a layout of it, or says why that cannot be.
 
-The only file of lvsd that opens lvs.cf and resolves names; what is in it means what layout.py says.
+The only file of lvsd that opens lvs.cf; what is in it means what layout.py says. What did not
+change since the last time costs next to nothing, and is the same objects. What names stand for is
+handed in (see names.py).
 """
 
 from __future__ import annotations
 
-import socket
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from piranha.core.lvs_cf import api
 from piranha.core.lvs_cf.findings import ERROR
+from piranha.core.lvs_cf.pieces import Reader, Reading
 
-from .layout import Layout, LayoutError, host_names, layout
-
-
-def load(path: Path) -> Layout:
-    """Read and check the file; LayoutError has a sentence for everything that is wrong."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise LayoutError([f"{path}: cannot be read: {error.strerror}"]) from error
-    except UnicodeDecodeError as error:
-        raise LayoutError([f"{path}: is not UTF-8 text; save it as UTF-8"]) from error
-    loaded = api.load(text, str(path))
-    wrong = [found.format(str(path)) for found in loaded.findings if found.severity == ERROR]
-    if wrong:
-        raise LayoutError(wrong)
-    if loaded.config.globals.text("service") != "lvs":
-        raise LayoutError(
-            [f"{path}: service is not lvs, so that lvsd has nothing to do; restart pulse instead"]
-        )
-    addresses = {name: _resolve(path, name) for name in host_names(loaded.config)}
-    return replace(layout(loaded.config, addresses), digest=api.digest(loaded.config))
+from .layout import Laid, Layout, LayoutError, layout
 
 
-def _resolve(path: Path, name: str) -> str:
-    # Blocks for as long as the resolver takes: names are resolved at start and reload only, and
-    # a thread would be one too many where programs are forked (see nanny/program.py).
-    try:
-        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise LayoutError(
-            [f"{path}: the name {name} cannot be resolved: {error.strerror}; write the address"]
-        ) from error
-    return str(found[0][4][0])
+class Source:
+    """One file, and what was read of it last."""
+
+    def __init__(self, path: Path) -> None:
+        """Nothing is read before `read`."""
+        self._path = path
+        self._reader = Reader()
+        self._laid = Laid()
+        self._reading: Reading | None = None
+
+    def read(self) -> tuple[str, ...]:
+        """Read and check the file; gives the names in it that need addresses.
+
+        LayoutError has a sentence for everything that is wrong.
+        """
+        path = self._path
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise LayoutError([f"{path}: cannot be read: {error.strerror}"]) from error
+        except UnicodeDecodeError as error:
+            raise LayoutError([f"{path}: is not UTF-8 text; save it as UTF-8"]) from error
+        reading = self._reader.load(text, str(path))
+        wrong = [found.format(str(path)) for found in reading.findings if found.severity == ERROR]
+        if wrong:
+            raise LayoutError(wrong)
+        if reading.config.globals.text("service") != "lvs":
+            raise LayoutError(
+                [
+                    f"{path}: service is not lvs, so that lvsd has nothing to do; restart pulse"
+                    " instead"
+                ]
+            )
+        self._reading = reading
+        return self._laid.names(reading.config)
+
+    def layout(self, addresses: Mapping[str, str]) -> Layout:
+        """Lay out what was read last; LayoutError. addresses: of the names that have one."""
+        if self._reading is None:
+            raise LayoutError([f"{self._path}: is not read yet"])
+        made = layout(self._reading.config, addresses, self._laid)
+        return replace(made, digest=self._reader.digest(self._reading))

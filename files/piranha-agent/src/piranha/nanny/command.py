@@ -13,8 +13,9 @@ import time
 from dataclasses import fields
 from pathlib import Path
 
-from piranha.lvsd import source
+from piranha.lvsd import names
 from piranha.lvsd.layout import Layout, LayoutError, RealServer, VirtualService
+from piranha.lvsd.source import Source
 
 from .engine import perform
 from .outcome import Finding, Outcome, duration
@@ -93,10 +94,23 @@ def explained(found: Found, outcome: Outcome, seconds: float) -> list[str]:
     return lines
 
 
+def _layout(config: Path) -> Layout:
+    source = Source(config)
+    addresses: dict[str, str] = {}
+    for host in source.read():
+        try:
+            addresses[host] = asyncio.run(names.getent(host))
+        except LookupError as error:
+            raise LayoutError(
+                [f"{config}: the name {host} cannot be resolved: {error}; write the address"]
+            ) from error
+    return source.layout(addresses)
+
+
 def run(config: Path, name: str) -> tuple[int, list[str]]:
     """Make the checks; gives the exit status and the lines to print."""
     try:
-        chosen = find(source.load(config), name)
+        chosen = find(_layout(config), name)
     except LayoutError as error:
         return UNCHECKED, error.sentences
     except NotFound as error:

@@ -19,6 +19,7 @@ import stat
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from .answer import Answer
 from .outcome import Outcome, bad, duration, good, shown, unknown
@@ -98,29 +99,47 @@ def _said(output: bytes) -> str:
     return f" and said {shown(line)}" if line else ""
 
 
+class Ended(NamedTuple):
+    """A program that has ended by itself: its exit status (negative: a signal), its output."""
+
+    status: int
+    output: bytes
+
+
 async def run(check: ProgramCheck, trusted: frozenset[int] = frozenset({0})) -> Outcome:
     """Make the check; ends within `check.limit` seconds, and leaves no process behind."""
+    ended = await execute(check.command, check.limit, trusted)
+    return ended if isinstance(ended, Outcome) else judge(*ended, check.expect)
+
+
+async def execute(
+    command: tuple[str, ...], limit: float, trusted: frozenset[int] = frozenset({0})
+) -> Ended | Outcome:
+    """Run a program without any right; an Outcome says why there is no exit status.
+
+    Ends within `limit` seconds, and leaves no process behind.
+    """
     try:
-        path = find(check.command[0], trusted)
+        path = find(command[0], trusted)
     except (Refused, OSError) as error:
         return bad(str(error))
     try:
-        process = _start(path, check.command)
+        process = _start(path, command)
     except BlockingIOError as error:
         return unknown(f"not checked: cannot start a process: {error.strerror}")
     except (OSError, subprocess.SubprocessError) as error:
-        return bad(f"{check.command[0]} cannot be started: {error}")
+        return bad(f"{command[0]} cannot be started: {error}")
     output = _Output()
     try:
-        async with asyncio.timeout(check.limit):
+        async with asyncio.timeout(limit):
             await _finish(process, output)
     except TimeoutError:
-        return bad(f"the program did not end within {duration(check.limit)} and was killed")
+        return bad(f"the program did not end within {duration(limit)} and was killed")
     finally:
         await end(process)
     if output.total > OUTPUT_LIMIT:
         return bad(f"the program printed more than {OUTPUT_LIMIT} bytes and was killed")
-    return judge(process.returncode, bytes(output.kept), check.expect)
+    return Ended(process.returncode, bytes(output.kept))
 
 
 def _start(path: str, command: tuple[str, ...]) -> subprocess.Popen[bytes]:

@@ -12,8 +12,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from piranha.core.lvs_cf import api
 from piranha.core.lvs_cf.findings import ERROR, WARNING
+
+from . import reading
 
 MAX_FILE = 16 * 1024 * 1024
 """Bytes of lvs.cf that are read; 16,000 real servers take about 3 MB."""
@@ -55,7 +56,7 @@ def load(path: Path) -> Settings:
 
 def judge(text: str, name: str) -> Settings:
     """Check the text of a configuration called `name`."""
-    loaded = api.load(text, name)
+    loaded = reading.load(text)
     errors = [f.format(name) for f in loaded.findings if f.severity == ERROR]
     if errors:
         raise ConfigError("\n".join(errors))
