@@ -22,6 +22,7 @@ PACKAGES = Path(__file__).with_name("packages.txt")
 # Name -> what it measures, and what to run it in.
 BENCHMARKS = {
     "lvs_cf": ("`piranha config check` of large files, beside keepalived's own check", ()),
+    "takeover": ("takeovers, whole agents beside keepalived, as a client sees them", ()),
     "ipvs_table": ("a large IPVS table, the library beside ipvsadm", (IN_KERNEL,)),
     "ipvs_tasks": ("tasks of ansible-playbook, the modules beside ipvsadm in a loop", (IN_KERNEL,)),
 }

@@ -1,0 +1,223 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How long a client waits when a router dies, stops or hangs: the agent beside keepalived.
+
+`.venv/bin/python -m tests.bench.takeover [--runs N] [--only NAME...] [--interval S...]`
+
+As root, in network namespaces of its own; no IPVS is needed, since what moves are addresses. Whole
+agents on two routers, `deadtime` three times `keepalive`; keepalived advertises as often. Each run
+strikes the active router at a random phase, then it comes back as standby, and the next run strikes
+the other. The time is the gap of a client that connects every 5 ms; after a hung heart, from the
+moment at which pulse decides to resign for it. Limits are judged by the median: exit status 1 where
+one is not kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .takeover_lab import (
+    Agent,
+    Connections,
+    Keepalived,
+    Net,
+    Router,
+    Switch,
+    quiet,
+    until,
+)
+
+CRASH, STOP, HANG, MANY = "crash", "stop", "hang", "crash200"
+INTERVALS = (1.0, 0.1, 0.01)
+LIMITS = {1.0: 2.7, 0.1: 0.280, 0.01: 0.033}
+"""Seconds that the median of crashes may take, by the interval."""
+STOP_LIMIT, HANG_LIMIT, MANY_MORE = 0.015, 0.050, 0.050
+COUNT = 200
+FALSE_LIMIT = 5
+
+
+@dataclass
+class Row:
+    """One line of the result; seconds."""
+
+    what: str
+    interval: float
+    limit: float
+    ours: list[float] = field(default_factory=list)
+    theirs: list[float] = field(default_factory=list)
+    false: int = 0
+
+    @property
+    def kept(self) -> bool:
+        """Whether the median keeps the limit."""
+        return statistics.median(self.ours) <= self.limit
+
+    def __str__(self) -> str:
+        def told(times: list[float]) -> str:
+            if not times:
+                return f"{'-':>26}"
+            low, high = min(times) * 1000, max(times) * 1000
+            return f"{statistics.median(times) * 1000:8.0f} ({low:6.0f} - {high:6.0f})"
+
+        verdict = "kept" if self.kept else "NOT KEPT"
+        more = f", {self.false} takeovers by mistake before" if self.false else ""
+        return (
+            f"  {self.what:24} {self.interval:5g} {told(self.ours)} {told(self.theirs)}"
+            f" {self.limit * 1000:6.0f} {verdict}{more}"
+        )
+
+
+class Course:
+    """One pair of routers through a number of strikes."""
+
+    def __init__(self, pair: tuple[Router, Router], client: Connections, interval: float) -> None:
+        self.pair, self.client, self.interval = pair, client, interval
+        self.active = 0
+        self.false = 0
+
+    def begin(self, count: int) -> None:
+        """Start both and wait until one has the addresses."""
+        for router in self.pair:
+            router.configure(self.interval, count)
+        self.pair[0].start()
+        until(self.pair[0].holds, "the first router has the address")
+        self.pair[1].start()
+
+    def settle(self) -> None:
+        """Wait until one is active and the other stands by, whichever is which."""
+
+        def settled() -> bool:
+            for number in (0, 1):
+                if self.pair[number].ready(True) and self.pair[1 - number].ready(False):
+                    self.active = number
+                    return True
+            return False
+
+        until(settled, f"one {self.pair[0].program} is active and the other stands by")
+
+    def strike(self, how: Callable[[Router], float]) -> float:
+        """Hit the active one at a random phase; gives the gap."""
+        while True:
+            self.settle()
+            time.sleep(0.3 + random.random() * max(self.interval, 0.05))
+            if self.pair[self.active].holds() and not self.pair[1 - self.active].holds():
+                break
+            self.false += 1
+            if self.false > FALSE_LIMIT:
+                raise RuntimeError("the routers change places by themselves")
+        victim = self.pair[self.active]
+        moment = how(victim)
+        until(self.pair[1 - self.active].holds, "the other router has the address")
+        time.sleep(0.3)
+        gap, over = self.client.gap(moment)
+        if isinstance(victim, Agent) and how is hang:
+            decided = victim.resigned_at()
+            return over - decided if gap and decided is not None else gap
+        return gap
+
+    def again(self) -> None:
+        """Have the one that was struck back."""
+        self.pair[self.active].boot()
+
+
+def crash(router: Router) -> float:
+    """Power cut."""
+    return router.die()
+
+
+def stop(router: Router) -> float:
+    """Orderly stop."""
+    return router.stop()
+
+
+def hang(router: Router) -> float:
+    """Stop the heart's process."""
+    assert isinstance(router, Agent)
+    moment = time.monotonic()
+    router.hang()
+    return moment
+
+
+HOW = {CRASH: crash, STOP: stop, HANG: hang, MANY: crash}
+TITLES = {
+    CRASH: "power cut",
+    STOP: "orderly stop",
+    HANG: "hung heart, once decided",
+    MANY: f"power cut, {COUNT} addresses",
+}
+
+
+def limit(name: str, interval: float) -> float:
+    """Give the seconds that the median may take."""
+    silence = LIMITS.get(interval, 3 * interval)
+    return {CRASH: silence, STOP: STOP_LIMIT, HANG: HANG_LIMIT, MANY: silence + MANY_MORE}[name]
+
+
+def measure(
+    kind: type[Router], net: Net, switch: Switch, row: Row, name: str, runs: int, folder: Path
+) -> list[float]:
+    """Strike a pair of one kind a number of times; gives the gaps."""
+    pair = (kind(net, switch, 0, folder), kind(net, switch, 1, folder))
+    times = []
+    try:
+        with Connections(net) as client:
+            course = Course(pair, client, row.interval)
+            course.begin(COUNT if name == MANY else 1)
+            for number in range(runs):
+                times.append(course.strike(HOW[name]))
+                print(f"\r  {row.what} {row.interval:g}: {pair[0].program} {number + 1}/{runs} "
+                      f"{times[-1] * 1000:.0f} ms   ", end="", flush=True)  # fmt: skip
+                if name == HANG:
+                    until(lambda: course.pair[course.active].process, "pulse lives")
+                else:
+                    course.again()
+            row.false += course.false if kind is Agent else 0
+    finally:
+        for router in pair:
+            router.end()
+    return times
+
+
+def main() -> int:
+    """Measure, print, judge."""
+    parser = argparse.ArgumentParser(prog="tests.bench.takeover", description=__doc__)
+    parser.add_argument("--runs", type=int, default=20, help="strikes of each kind (%(default)s)")
+    parser.add_argument("--only", nargs="+", choices=list(HOW), default=list(HOW))
+    parser.add_argument("--interval", nargs="+", type=float, default=list(INTERVALS))
+    options = parser.parse_args()
+    rows = [
+        (name, Row(TITLES[name], interval, limit(name, interval)))
+        for name in options.only
+        for interval in options.interval
+    ]
+    net = Net()
+    with tempfile.TemporaryDirectory(prefix="takeover") as folder:
+        try:
+            net.up()
+            quiet(net)
+            switch = Switch(net)
+            for name, row in rows:
+                at = Path(folder) / f"{name}{row.interval:g}"
+                row.ours = measure(Agent, net, switch, row, name, options.runs, at)
+                if name != HANG:  # keepalived's like is a process that is gone: a power cut
+                    row.theirs = measure(Keepalived, net, switch, row, name, options.runs, at)
+                print(f"\r{row}", flush=True)
+        finally:
+            net.down()
+    print(f"\nmilliseconds, median (least - most) of {options.runs} runs each")
+    print(f"  {'':24} every {'agent':>26} {'keepalived':>26}  limit")
+    for _name, row in rows:
+        print(row)
+    return int(not all(row.kept for _name, row in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
