@@ -22,7 +22,7 @@ DIST = BUILD / "dist"
 ALONE = BUILD / "installed"
 PUBLIC = {"meta", "plugins", "roles", "playbooks", "MANIFEST.json", "FILES.json", "galaxy.yml"}
 JUNK = ("__pycache__", ".pyc", "tests/output", ".git/", ".venv", "build/", "_cache/")
-LARGEST = 3_000_000  # bytes; sources, tests and the agent with its libraries have room, an image or a cache has not
+LARGEST = 3_000_000  # bytes; the agent with its libraries has room, an image or a cache has not
 
 
 def build() -> Path:
