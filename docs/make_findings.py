@@ -34,6 +34,15 @@ warnings and advice. An example shows the lines that bring the finding into a so
 is said then.
 """
 
+
+
+def _fos(more: str = "") -> str:
+    """Give what makes routers with one failover service out of the sound file's first line."""
+    commands = 'stop_cmd = "/usr/local/sbin/db stop"\n    start_cmd = "/usr/local/sbin/db start"\n'
+    block = f"    active = 1\n    address = 192.0.2.9 eth0:9\n    {commands}{more}"
+    return f"service = fos\nprimary = 192.0.2.1\n\nfailover db {{\n{block}}}\n"
+
+
 _SOUND = """\
 primary = 192.0.2.1
 backup = 192.0.2.2
@@ -139,6 +148,9 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "W310": (_TOP, f"{_TOP}backup_private = 10.0.0.2\n"),
     "W311": (_PORT, "    check = icmp\n    send = hello\n"),
     "W312": (_PORT, "    quorum = 2\n"),
+    "W320": ("primary = 192.0.2.1\n", _fos("    protocol = udp\n")),
+    "W321": ("primary = 192.0.2.1\n", _fos("    critical = 0\n")),
+    "W322": ("primary = 192.0.2.1\n", _fos().replace("db stop", "db start")),
     "A301": ("192.0.2.80 eth0:1\n", "192.0.2.80 eth0\n"),
     "A302": (_PORT, "    pmask = 255.255.255.0\n"),
     "A303": ("nat_router = 198.51.100.1 eth1:1\n", ""),

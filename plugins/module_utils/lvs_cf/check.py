@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from .check_commands import command_rules
 from .check_health import health_checks
 from .check_ipvs import ipvs_rules
 from .check_pool import pool_rules
@@ -328,4 +329,5 @@ _RULES: Iterable[Callable[[Config], Iterator[Finding]]] = (
     ipvs_rules,
     health_checks,
     pool_rules,
+    command_rules,
 )

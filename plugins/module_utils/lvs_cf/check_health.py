@@ -118,8 +118,8 @@ _READERS: dict[str, Callable[[str], object]] = {
 
 
 def health_checks(config: Config) -> Iterator[Finding]:
-    """The rules for every active virtual server."""
-    for block in config.virtual:
+    """The rules for every active virtual server and failover service."""
+    for _kind, block in config.blocks():
         if not block.settings.flag("active"):
             continue
         yield from _regex(block.settings)

@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from .checks import SERVER_CHECKS, VIRTUAL_CHECKS
+from .command_rows import FAILOVER_COMMANDS, GLOBAL_COMMANDS
 from .ipvs_rows import SERVER_IPVS, VIRTUAL_IPVS
 from .pool_rows import VIRTUAL_POOL
 from .row import (
@@ -272,8 +273,7 @@ _GLOBALS = (
         "tcpfin_timeout", "Kernel timeout of TCP connections after FIN; 0 leaves it as it is."
     ),
     _kernel_timeout("udp_timeout", "Kernel timeout of UDP exchanges; 0 leaves it as it is."),
-    _command(GLOBAL, "active_cmd", "Command run when this router becomes active; no shell."),
-    _command(GLOBAL, "inactive_cmd", "Command run when this router becomes standby; no shell."),
+    *GLOBAL_COMMANDS,
     _switch(
         GLOBAL,
         "hard_shutdown",
@@ -446,6 +446,7 @@ DIRECTIVES: tuple[Directive, ...] = (
     *VIRTUAL_IPVS,
     *VIRTUAL_CHECKS,
     *VIRTUAL_POOL,
+    *FAILOVER_COMMANDS,
     *_SERVERS,
     *SERVER_IPVS,
     *SERVER_CHECKS,

@@ -22,7 +22,7 @@ from .values import NO_ADDRESS, ROLES, is_address, is_ipv6
 
 _COMMANDS = ("send_program",)
 _FAILOVER_COMMANDS = ("start_cmd", "stop_cmd")
-_ROUTER_COMMANDS = ("active_cmd", "inactive_cmd")
+_ROUTER_COMMANDS = ("active_cmd", "inactive_cmd", "fault_cmd", "notify_cmd")
 _NAMED = ("primary", "backup", "primary_private", "backup_private", "nat_router")
 
 

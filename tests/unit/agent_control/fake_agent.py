@@ -92,6 +92,11 @@ def lvsd(sock: socket.socket, config: Path, run_dir: Path) -> int:
     return Pretender("lvsd", sock, config, run_dir).live()
 
 
+def fos(sock: socket.socket, config: Path, run_dir: Path) -> int:
+    """Pretend to be fos."""
+    return Pretender("fos", sock, config, run_dir).live()
+
+
 def resign(config: Path, run_dir: Path) -> None:
     """Pretend to resign."""
     note(run_dir, "resigned")
@@ -105,4 +110,4 @@ def rehearse(config: Path, link: Link) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run(Path(sys.argv[1]), Path(sys.argv[2]), Jobs(heart, lvsd, resign, rehearse)))
+    sys.exit(run(Path(sys.argv[1]), Path(sys.argv[2]), Jobs(heart, lvsd, resign, rehearse, fos)))

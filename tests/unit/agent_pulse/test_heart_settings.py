@@ -104,13 +104,21 @@ def test_comments_do_not_change_the_digest_but_meaning_does() -> None:
         (("primary = 192.0.2.11\n", ""), "192.0.2.11", "primary is not set"),
         (("= 192.0.2.12", "= 127.0.0.1"), "192.0.2.11", "both addresses of this machine"),
         (("deadtime = 1.5", "deadtime = 0.5"), "192.0.2.11", "must be above keepalive"),
-        (("network", "service = fos\nnetwork"), "192.0.2.11", "service = fos"),
     ],
 )
 def test_what_cannot_be(change: tuple[str, str], own: str, sentence: str) -> None:
     with pytest.raises(SettingsError, match=sentence) as caught:
         settings(TEXT.replace(*change), own)
     assert "\n" not in str(caught.value)
+
+
+def test_failover_services_bring_their_own_addresses_and_no_gateway() -> None:
+    block = "failover db {\n active = 1\n address = 192.0.2.200 eth0\n port = 5432\n}\n"
+    found = settings("service = fos\n" + TEXT + block)
+    assert [entry.address for entry in found.addresses] == ["192.0.2.200"]
+    assert found.fos
+    assert not settings(TEXT + block).fos
+    assert "192.0.2.200" not in [entry.address for entry in settings(TEXT + block).addresses]
 
 
 def test_the_device_may_differ_between_the_routers() -> None:

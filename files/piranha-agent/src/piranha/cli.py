@@ -106,7 +106,10 @@ def _add_running(commands: Commands) -> None:
     _config_option(pulse)
 
     release = _command(
-        commands, "release", _release, "give up the addresses and say goodbye, without pulse"
+        commands,
+        "release",
+        _release,
+        "stop failover services, give up the addresses and say goodbye, without pulse",
     )
     _config_option(release)
 
@@ -262,17 +265,31 @@ def _pulse(options: argparse.Namespace) -> int:
 
 
 def _release(options: argparse.Namespace) -> int:
+    from piranha.fos import release
     from piranha.pulse import names, resign
+    from piranha.pulse.journal import Notify
 
     # Where pulse has run, the configuration in force counts, not one that was edited since.
     in_force = options.run_dir / names.CONFIG_IN_FORCE
     config = in_force if in_force.exists() else options.config
+
+    def patience(seconds: float) -> None:
+        # The unit's time limit is for the addresses; services may need longer.
+        Notify().send(EXTEND_TIMEOUT_USEC=int(seconds * 1e6))
+
+    problems: list[str] = []
+    try:
+        # Services first: whoever takes the addresses starts them.
+        problems += release.stop_all(options.run_dir.absolute(), patience=patience)
+    except Exception as why:  # noqa: BLE001 - the addresses must go all the same
+        problems.append(f"failover services were not stopped: {why or type(why).__name__}")
     try:
         resign.resign(config.absolute(), options.run_dir.absolute())
     except Exception as why:  # noqa: BLE001 - the last thing that runs must say what it could not do
-        _complain(f"the addresses could not be released: {why or type(why).__name__}")
-        return PROBLEM
-    return OK
+        problems.append(f"the addresses could not be released: {why or type(why).__name__}")
+    for sentence in problems:
+        _complain(sentence)
+    return PROBLEM if problems else OK
 
 
 def _version(options: argparse.Namespace) -> int:

@@ -91,7 +91,8 @@ def _each(label: str, *names: str) -> Callable[[Status], Iterator[Sample]]:
 
 def _info(status: Status) -> Iterator[Sample]:
     if status:
-        digest = _part(status, "lvsd", "config").get("digest")
+        worker = "fos" if "fos" in _part(status, "pulse", "running") else "lvsd"
+        digest = _part(status, worker, "config").get("digest")
         role = _part(status, "heart").get("role")
         labels = {"version": status.get("version"), "role": role, "digest": digest}
         yield {name: str(value or "") for name, value in labels.items()}, 1.0
@@ -195,6 +196,29 @@ def _server(
     name: str, kind: str, doc: str, read: Callable[[Status], Iterator[Sample]], *more: str
 ) -> Metric:
     return Metric(f"piranha_server_{name}", kind, doc, (*SERVER_LABELS, *more), read)
+
+
+PHASES = ("unknown", "stopped", "starting", "running", "stopping", "stuck")
+
+
+def _failover(status: Status) -> Iterator[tuple[Labels, dict[str, Any]]]:
+    for one in _part(status, "fos").get("services") or ():
+        yield {"failover": str(one.get("name")), "address": _end(one)}, one
+
+
+def _failover_state(status: Status) -> Iterator[Sample]:
+    for labels, one in _failover(status):
+        for phase in PHASES:
+            yield {**labels, "state": phase}, float(one.get("state") == phase)
+
+
+def _of_failover(name: str) -> Callable[[Status], Iterator[Sample]]:
+    def read(status: Status) -> Iterator[Sample]:
+        for labels, one in _failover(status):
+            if isinstance(one.get(name), int | float):
+                yield labels, float(one[name])
+
+    return read
 
 
 UP = Metric("piranha_up", GAUGE, "1 if the agent answers, else 0.", (), lambda _status: ())
@@ -374,5 +398,26 @@ METRICS: tuple[Metric, ...] = (
         "Bytes since the counters were zeroed.",
         _loads("direction", {"bytes_in": "in", "bytes_out": "out"}),
         "direction",
+    ),
+    Metric(
+        "piranha_failover_state",
+        GAUGE,
+        "1 for the state that a failover service has on this router, else 0.",
+        ("failover", "address", "state"),
+        _failover_state,
+    ),
+    Metric(
+        "piranha_failover_restarts_total",
+        COUNTER,
+        "How often a failover service was started again on this router.",
+        ("failover", "address"),
+        _of_failover("restarts"),
+    ),
+    Metric(
+        "piranha_failover_failed",
+        GAUGE,
+        "1 if a failover service failed here more often than it may be started again.",
+        ("failover", "address"),
+        _of_failover("failed"),
     ),
 )

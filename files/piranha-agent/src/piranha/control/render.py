@@ -13,6 +13,8 @@ import time
 from collections.abc import Sequence
 from typing import Any, TextIO
 
+from . import render_fos
+
 RED, GREEN, YELLOW, BOLD, PLAIN = "\033[31m", "\033[32m", "\033[33m", "\033[1m", "\033[0m"
 
 CLEAR = "\033[H\033[2J\033[3J"
@@ -25,6 +27,10 @@ COLOURS = {
     "DRAIN": YELLOW,
     "MAINT": YELLOW,
     "STARTING": YELLOW,
+    "RUNNING": GREEN,
+    "STOPPING": YELLOW,
+    "STUCK": RED,
+    "FAULT": RED,
     "crit": RED,
     "err": RED,
     "warning": YELLOW,
@@ -62,7 +68,8 @@ def problems(found: dict[str, Any]) -> list[str]:
     """Give what an operator must look at now, a sentence each; empty when all is well."""
     told = []
     pulse = found.get("pulse") or {}
-    for name in ("heart", "lvsd"):
+    children = ("heart", "fos" if runs_fos(found) else "lvsd")
+    for name in children:
         age = (found.get("ages") or {}).get(name)
         if not (pulse.get("running") or {}).get(name):
             told.append(f"{name} is not running; see piranha events")
@@ -70,7 +77,7 @@ def problems(found: dict[str, Any]) -> list[str]:
             told.append(f"{name} has not said anything yet")
         elif age is not None and age > STALE:
             told.append(f"{name} was last heard {age:.0f} s ago; what is shown of it is old")
-    for name in ("heart", "lvsd"):
+    for name in children:
         told += [str(line) for line in (found.get(name) or {}).get("problems") or ()]
     for service in services(found):
         if service.get("servers"):
@@ -91,6 +98,11 @@ def _too_few(service: dict[str, Any]) -> list[str]:
     if service.get("pool") in ("sorry", "short"):
         return [f"{who} has {wanted} of its quorum{rest}"]
     return []
+
+
+def runs_fos(found: dict[str, Any]) -> bool:
+    """Whether this router runs failover services instead of virtual servers."""
+    return "fos" in ((found.get("pulse") or {}).get("running") or {})
 
 
 def services(found: dict[str, Any]) -> list[dict[str, Any]]:
@@ -153,6 +165,8 @@ def _link(link: dict[str, Any], colour: Paint, now: float) -> str:
 
 
 def _services(found: dict[str, Any], colour: Paint, now: float) -> list[str]:
+    if runs_fos(found):
+        return _failover(found.get("fos") or {}, colour, now)
     lines = []
     for service in services(found):
         total = len(service.get("servers") or ())
@@ -178,10 +192,18 @@ def _services(found: dict[str, Any], colour: Paint, now: float) -> list[str]:
     return lines or ["no virtual services", ""]
 
 
+def _failover(fos: dict[str, Any], colour: Paint, now: float) -> list[str]:
+    ago = {str(one.get("name")): _ago(one.get("since"), now) for one in render_fos.listed(fos)}
+    rows = render_fos.rows(fos, ago)
+    table = _table(render_fos.HEADS, rows, colour) if rows else ["no failover services"]
+    return [*render_fos.moving(fos), *table, ""]
+
+
 def _configuration(found: dict[str, Any]) -> str:
     """Say which configuration is in force: its digest tells whether two routers have the same."""
     lvsd = found.get("lvsd") or {}
-    digest = str((lvsd.get("config") or {}).get("digest") or "")
+    worker = (found.get("fos") or {}) if runs_fos(found) else lvsd
+    digest = str((worker.get("config") or {}).get("digest") or "")
     parts = [f"digest {digest[:DIGITS]}" if digest else "none in force"]
     checks, drifts = lvsd.get("checks"), (lvsd.get("table") or {}).get("drifts")
     if checks is not None:

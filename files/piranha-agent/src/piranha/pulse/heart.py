@@ -283,6 +283,8 @@ class Heart:
         ledger.forget(self._run_dir)
 
     def _hand_over(self) -> None:
+        if self._settings.fos:
+            return  # no connection of theirs is in this kernel's IPVS table
         if self._parting is None:
             services = self._settings.services
             self._parting = Parting(self._engine, self._paths, services, clock)

@@ -60,11 +60,6 @@ def extract(config: Config, own: frozenset[Address]) -> HeartSettings:
     Raises SettingsError where it is neither the primary nor the backup.
     """
     section = config.globals
-    if section.text("service") == "fos":
-        raise SettingsError(
-            "service = fos is not yet supported by this agent; use service = lvs,"
-            " or run the services elsewhere"
-        )
     primary = _address(section, "primary")
     backup = _address(section, "backup")
     if backup is not None and int(backup) == 0:

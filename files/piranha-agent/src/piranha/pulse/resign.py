@@ -12,6 +12,7 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
+from piranha.fos.record import may_run
 from piranha.net.addresses import release_all
 
 from .conversation import farewells
@@ -38,7 +39,9 @@ def resign(config_path: Path, run_dir: Path) -> int:
         problems = [f"the virtual addresses could not be removed: {error.strerror}"]
     if problems:
         raise ResignError("; ".join(problems))
-    _say_goodbye(run_dir)
+    if not may_run(run_dir):
+        # Else the partner would start at once what may still run here; so it waits a dead time.
+        _say_goodbye(run_dir)
     forget(run_dir)
     return 0
 

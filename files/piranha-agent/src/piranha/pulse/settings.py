@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from piranha.core.lvs_cf.findings import ERROR, WARNING
+from piranha.fos.settings import stop_limit
+from piranha.pulse.hooks import NO_COMMANDS, Commands
 
 from . import reading
 
@@ -31,6 +33,10 @@ class Settings:
     text: str
     deadtime: float
     warnings: tuple[str, ...] = ()
+    service: str = "lvs"
+    commands: Commands = NO_COMMANDS
+    stop_limit: float = 0.0
+    """Seconds that stopping all failover services may take."""
 
 
 def load(path: Path) -> Settings:
@@ -64,7 +70,15 @@ def judge(text: str, name: str) -> Settings:
     if not deadtime:
         raise ConfigError(f"{name}: deadtime must be above 0")
     warnings = [f.format(name) for f in loaded.findings if f.severity == WARNING]
-    return Settings(text, deadtime, tuple(warnings))
+    section = loaded.config.globals
+    return Settings(
+        text,
+        deadtime,
+        tuple(warnings),
+        service=section.text("service") or "lvs",
+        commands=Commands.of(section),
+        stop_limit=stop_limit(loaded.config),
+    )
 
 
 def put_in_force(settings: Settings, target: Path) -> None:

@@ -9,6 +9,7 @@ no netlink socket, has no thread, and does nothing that could keep it from heari
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import functools
 import importlib
@@ -22,13 +23,18 @@ from pathlib import Path
 from typing import Any
 
 from piranha import __version__
+from piranha.commands.runner import choose
 from piranha.control.link import Link
 from piranha.control.protocol import Request, event_of
 from piranha.control.server import ControlServer, Refusal
+from piranha.fos.record import may_run
 from piranha.pulse import settings, supervision, warm
 from piranha.pulse.answers import ANSWER_LIMIT, FOS, HEART, LVSD, Answers
+from piranha.pulse.errands import Errands
+from piranha.pulse.hooks import NO_COMMANDS, Commands
 from piranha.pulse.journal import Log, Notify, say
 from piranha.pulse.names import CONFIG_IN_FORCE, LOCK, SOCKET
+from piranha.pulse.pairing import Pairing
 from piranha.pulse.supervision import Do, Policy
 from piranha.pulse.ward import ChildRun, Understudies, Understudy, Ward, run_child
 
@@ -47,6 +53,9 @@ Linux) costs a cold fork, 0.2 to 0.5 s there, and once in three trials the addre
 SETTLED = 1.0
 """Seconds that a heart has lived before its understudy is prepared."""
 
+STOP_AGAIN = 5.0
+"""Seconds between two attempts to stop failover services that did not stop."""
+
 CLOCK = 1.0
 """Seconds between two looks at the children when nothing else is due."""
 
@@ -62,6 +71,7 @@ class Jobs:
     lvsd: ChildRun
     resign: Resign
     rehearse: Rehearse
+    fos: ChildRun
 
     @classmethod
     def warm(cls) -> Jobs:
@@ -71,6 +81,7 @@ class Jobs:
             lvsd=importlib.import_module("piranha.lvsd.child").run,
             resign=importlib.import_module("piranha.pulse.resign").resign,
             rehearse=importlib.import_module("piranha.pulse.rehearsal").rehearse,
+            fos=importlib.import_module("piranha.fos.daemon").run,
         )
 
 
@@ -95,6 +106,10 @@ class Supervisor:
         self._ended = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._resigned = 0
+        self._worker = LVSD
+        self._pairing: Pairing | None = None
+        self._errands = Errands(str(config_path), choose(), self._commands, self.tell)
+        self._forced = asyncio.Event()
         rehearse = functools.partial(jobs.rehearse, self._in_force)
         live = functools.partial(run_child, jobs.heart, self._in_force, run_dir)
         self._resign_work = functools.partial(jobs.resign, self._in_force, run_dir)
@@ -119,9 +134,13 @@ class Supervisor:
             loop.add_signal_handler(number, self._task, self._stop)
         loop.add_signal_handler(signal.SIGHUP, self._task, self._reload_signalled)
         loop.add_signal_handler(signal.SIGCHLD, self._look)
-        for name, run in ((HEART, self._jobs.heart), (LVSD, self._jobs.lvsd)):
+        self._worker = FOS if first.service == "fos" else LVSD
+        work = self._jobs.fos if self._worker == FOS else self._jobs.lvsd
+        for name, run in ((HEART, self._jobs.heart), (self._worker, work)):
             policy = self._policy(name, first)
             self._wards[name] = Ward(policy, run, self._in_force, self._run_dir, self)
+        if self._worker == FOS:
+            self._pairing = Pairing(self._wards[HEART], self._wards[FOS], self._task)
         self._wards[HEART].understudy = self._next_heart
         self.tell("info", f"pulse {__version__} started with {self._config_path}")
         self._look()
@@ -192,6 +211,10 @@ class Supervisor:
 
     def child_state(self) -> None:
         """A snapshot came; once all children have sent one, this router is up."""
+        if (heart := self._wards[HEART].state) is not None:
+            self._errands.see(heart)
+        if self._pairing is not None:
+            self._pairing.look()
         if all(ward.state is not None for ward in self._wards.values()):
             self._now_ready()
 
@@ -207,6 +230,10 @@ class Supervisor:
             problem = _in_place(self._resign_work)
         if problem is not None:
             self.tell("crit", f"resigning failed: {problem}; addresses may still be here")
+        heart = self._wards[HEART]
+        self._errands.see({**(heart.state or {}), "state": "fault", "reason": why})
+        if self._pairing is not None:
+            self._pairing.resigned()
 
     # -- reload -------------------------------------------------------------------------------
 
@@ -229,6 +256,13 @@ class Supervisor:
                 self.tell("err", sentence)
             self.tell("err", "the configuration was not reloaded; the one before stays in force")
             raise Refusal(str(why)) from None
+        if new.service != old.service:
+            sentence = (
+                f"service = {new.service} cannot replace service = {old.service} while pulse runs;"
+                " restart the service"
+            )
+            self.tell("err", sentence)
+            raise Refusal(sentence)
         settings.put_in_force(new, self._in_force)
         # A child that happens not to run reads the new file when it starts.
         running = [ward for ward in self._wards.values() if ward.process is not None]
@@ -259,19 +293,50 @@ class Supervisor:
     async def _stop(self) -> None:
         """Hand over, then end: heart first, so that the partner serves before anything stops."""
         if self._stopping:
+            self._forced.set()
             return
         self._stopping = True
         self._notify.send(STOPPING=1)
         self.tell("info", "pulse is stopping")
         self._next_heart.dismiss()
-        if self._wards[HEART].process is None:
+        if FOS in self._wards and not await self._stop_services():
+            self._wards[HEART].kill()
+            self._resign("it stops, though failover services may still run here")
+        elif self._wards[HEART].process is None:
             self._resign("it stops, and no heart runs that could let go of its addresses")
         elif not await self._stop_child(HEART):
             self._resign("its heart did not stop properly")
         self._next_resign.dismiss()
-        await self._stop_child(LVSD)
+        await self._stop_child(self._worker)
+        await self._errands.finish(STOP_LIMIT[self._worker])
         self.tell("info", "pulse has stopped")
         self._ended.set()
+
+    async def _stop_services(self) -> bool:
+        """Stop the failover services while the addresses are still here; False where they may run.
+
+        Nothing is let go of before they have stopped, since the partner would start them. Whoever
+        wants to end pulse all the same asks a second time.
+        """
+        ward = self._wards[FOS]
+        limit = self._settings.stop_limit if self._settings else 0.0
+        told = False
+        while not self._forced.is_set():
+            if ward.process is None:
+                return not may_run(self._run_dir)
+            # The service manager is not to lose patience before the services do.
+            self._notify.send(EXTEND_TIMEOUT_USEC=int((limit + STOP_AGAIN + 10) * 1e6))
+            refusal = await ward.ask("stop", limit)
+            if refusal is None:
+                return True
+            self._look()
+            if not told:
+                told = True
+                self.tell("crit", f"pulse does not stop yet, and keeps the addresses: {refusal}")
+                self.tell("crit", "stop it by hand, or ask pulse once more to stop (a second TERM)")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._forced.wait(), STOP_AGAIN)
+        return False
 
     async def _stop_child(self, name: str) -> bool:
         """Ask a child to stop and wait; True when it said that all is done and ended with 0."""
@@ -311,6 +376,9 @@ class Supervisor:
             asyncio.get_running_loop().call_later(self._notify.watchdog / 3, self._feed_watchdog)
 
     # -- requests -----------------------------------------------------------------------------
+
+    def _commands(self) -> Commands:
+        return self._settings.commands if self._settings else NO_COMMANDS
 
     def _facts(self) -> dict[str, Any]:
         return {

@@ -1,0 +1,141 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which commands of the user are run at a change of state, and with which facts. Pure.
+
+The rules, in words:
+
+1. What counts is what a router is for others: active, standby, fault or stopped. That it doubts or
+   is contested is a heart's own matter. But one that has won a contest runs its commands again:
+   both routers had the addresses, and whoever lost has undone something that may be common.
+2. active_cmd, inactive_cmd or fault_cmd comes first, then notify_cmd; one at a time.
+3. While commands run, changes wait; of several that wait only the newest counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from piranha.commands.command import Command, split
+from piranha.core.lvs_cf.config import Section
+
+ACTIVE, STANDBY, FAULT, STOPPED = "active", "standby", "fault", "stopped"
+
+PUBLIC: Mapping[str, str] = {
+    "standby": STANDBY,
+    "active": ACTIVE,
+    "contested": ACTIVE,
+    "doubt": ACTIVE,
+    "fault": FAULT,
+    "stopped": STOPPED,
+}
+"""What each state of the heart is for others; states that are not here (new) are nothing yet."""
+
+_UNSURE = frozenset({"contested", "doubt"})
+
+
+@dataclass(frozen=True)
+class Commands:
+    """What lvs.cf says: a command for each state, one for every change, and seconds for each."""
+
+    by_state: Mapping[str, tuple[str, ...]]
+    notify: tuple[str, ...]
+    limit: float
+
+    @classmethod
+    def of(cls, section: Section) -> Commands:
+        """Take them out of the global directives."""
+        inactive = split(section.text("inactive_cmd"))
+        return cls(
+            by_state={
+                ACTIVE: split(section.text("active_cmd")),
+                STANDBY: inactive,
+                # Whoever is in fault or has stopped is not active either.
+                FAULT: split(section.text("fault_cmd")) or inactive,
+                STOPPED: inactive,
+            },
+            notify=split(section.text("notify_cmd")),
+            limit=section.seconds("cmd_timeout") or 0.0,
+        )
+
+    @property
+    def any(self) -> bool:
+        """Whether there is anything to run at all."""
+        return bool(self.notify) or any(self.by_state.values())
+
+
+NO_COMMANDS = Commands(dict.fromkeys((ACTIVE, STANDBY, FAULT, STOPPED), ()), (), 0.0)
+
+_NAMES = {
+    ACTIVE: "active_cmd",
+    STANDBY: "inactive_cmd",
+    FAULT: "fault_cmd",
+    STOPPED: "inactive_cmd",
+}
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of state that commands are run for."""
+
+    state: str
+    raw: str
+    """The heart's own word."""
+    facts: Mapping[str, str]
+
+
+def facts(heart: Mapping[str, Any], config: str, before: Mapping[str, str]) -> dict[str, str]:
+    """Give the environment's facts out of a snapshot of the heart. before: the facts told last."""
+    peer = heart.get("peer")
+    peer = peer if isinstance(peer, dict) else {}
+    held = " ".join(
+        f"{one.get('address')}/{one.get('prefix')}"
+        for one in heart.get("addresses") or ()
+        if isinstance(one, dict)
+    )
+    return {
+        "PIRANHA_STATE": PUBLIC.get(str(heart.get("state")), ""),
+        "PIRANHA_REASON": str(heart.get("reason") or ""),
+        "PIRANHA_ROLE": str(heart.get("role") or before.get("PIRANHA_ROLE", "")),
+        "PIRANHA_PARTNER": str(peer.get("address") or before.get("PIRANHA_PARTNER", "")),
+        "PIRANHA_PARTNER_STATE": str(peer.get("state") or ""),
+        "PIRANHA_ADDRESSES": held or before.get("PIRANHA_ADDRESSES", ""),
+        "PIRANHA_CONFIG": config,
+    }
+
+
+class Queue:
+    """Which change is next. `see` takes every snapshot of the heart, `take` gives what to run."""
+
+    def __init__(self, config: str) -> None:
+        self._config = config
+        self._raw = ""
+        self._facts: dict[str, str] = {}
+        self._waiting: Change | None = None
+        self._told = ""
+
+    def see(self, heart: Mapping[str, Any]) -> bool:
+        """Take a snapshot; True where commands are to be run for it."""
+        raw = str(heart.get("state"))
+        state = PUBLIC.get(raw)
+        self._facts = facts(heart, self._config, self._facts)
+        if state is None or raw == self._raw:
+            return False
+        before, self._raw = self._raw, raw
+        won = raw == ACTIVE and before in _UNSURE
+        if PUBLIC.get(before) == state and not won:
+            return False
+        self._waiting = Change(state, raw, self._facts)
+        return True
+
+    def take(self, commands: Commands) -> list[Command]:
+        """Give the commands for the newest change that waits; none where nothing does."""
+        change, self._waiting = self._waiting, None
+        if change is None:
+            return []
+        known = {**change.facts, "PIRANHA_OLD_STATE": self._told}
+        self._told = change.state
+        wanted = [(_NAMES[change.state], commands.by_state[change.state])]
+        wanted.append(("notify_cmd", commands.notify))
+        return [Command(name, argv, commands.limit, known) for name, argv in wanted if argv]
