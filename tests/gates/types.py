@@ -40,6 +40,8 @@ def parts() -> list[Part]:
     ]
     if lab_targets:
         found.append(Part("lab", "3.11", lab_targets, (lab,)))
+    helper = ROOT / "roles/piranha_realserver/files/piranha_realserver.py"
+    found.append(Part("helper", "3.10", (str(helper),), (TYPES,)))
     bundle = ROOT / "files/piranha-agent/bundle.py"
     if bundle.exists():
         found.append(Part("bundle", "3.11", (str(bundle),), (TYPES,)))

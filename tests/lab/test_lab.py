@@ -199,7 +199,7 @@ def test_wrong_names_are_one_sentence(up: float) -> None:
         (("link", "cut", "web1", "public"),
          "lab: web1 is not in a network 'public'; it is in: mgmt, private."),
         (("run", "lvs1"), "lab: no command given; for example: lab run lvs1 -- ip address"),
-        (("up", "mars"), "lab: there is no topology 'mars'; there are: nat. "
+        (("up", "mars"), "lab: there is no topology 'mars'; there are: direct, nat, tunnel. "
          "A file of your own is given by its path, ending in .yml."),
     ):
         done = lab(*words, good=False)

@@ -86,7 +86,9 @@ def kernel() -> dict[str, list[str]]:
         # Asking ipvsadm would load the module, which is a change.
         "table": output("ipvsadm", "-Sn") if Path("/proc/net/ip_vs").exists() else [],
         "addresses": [line for line in output("ip", "-o", "address") if line],
-        "routes": output("ip", "route"),
+        "routes": output("ip", "route", "show", "table", "all", "type", "unicast"),
+        "rules": output("ip", "rule") + output("ip", "-6", "rule"),
+        "tunnels": output("ip", "-o", "tunnel", "show"),
         "parameters": [f"{name} = {parameter(name)}" for name in PARAMETERS],
         "modules": sorted(name for name in modules if name.startswith(("ip_vs", "nf_", "ipip"))),
     }

@@ -32,7 +32,8 @@ def bridge_batch(networks: Sequence[Network]) -> list[str]:
         lines += [
             f"link add {network.bridge} address {network.mac} type bridge "
             "forward_delay 0 stp_state 0 mcast_snooping 0",
-            f"address add {network.controller} dev {network.bridge}",
+            *(f"address add {one} dev {network.bridge}"
+              for one in network.interfaces(network.controller.ip)),
             f"link set {network.bridge} up",
         ]
     return lines
@@ -65,9 +66,19 @@ def address_batch(machine: Machine) -> list[str]:
     """Lines for ip(8) in a container's own namespace."""
     lines = ["link set lo up"]
     for card in machine.cards:
-        lines += [f"address add {card.interface} dev {card.network.device}",
-                  f"link set {card.network.device} up"]
-    return lines
+        lines += [f"address add {one} dev {card.network.device}" for one in card.interfaces]
+        lines.append(f"link set {card.network.device} up")
+    return lines + default_routes(machine)
+
+
+def default_routes(machine: Machine) -> list[str]:
+    """Lines for ip(8) that lead a machine out by its gateway, where the topology names one."""
+    if machine.gateway is None:
+        return []
+    first = machine.gateway.controller.ip
+    beside = machine.gateway.interface6(first)
+    return [f"route add default via {address}"
+            for address in (first, *([beside.ip] if beside else []))]
 
 
 def link_batch(card: Card, up: bool) -> list[str]:
@@ -82,6 +93,19 @@ def link_batch(card: Card, up: bool) -> list[str]:
 # A pulled cable must not find the controller at its end: it answers for an address only on the
 # interface that has it.
 CONTROLLER_SYSCTLS = {"net/ipv4/conf/all/arp_ignore": "1"}
+# Where it is somebody's gateway. What comes from a virtual address comes from anywhere.
+GATEWAY_SYSCTLS = {
+    "net/ipv4/ip_forward": "1",
+    "net/ipv6/conf/all/forwarding": "1",
+    "net/ipv4/conf/all/rp_filter": "0",
+    "net/ipv4/conf/default/rp_filter": "0",
+}
+
+
+def controller_sysctls(machines: Sequence[Machine]) -> dict[str, str]:
+    """The controller's kernel parameters: it forwards only where the topology says so."""
+    forwards = any(machine.gateway for machine in machines)
+    return CONTROLLER_SYSCTLS | (GATEWAY_SYSCTLS if forwards else {})
 
 
 def no_offload(namespace: str, device: str) -> list[str]:

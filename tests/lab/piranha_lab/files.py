@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from .commands import default_routes
 from .topology import Machine, Topology
 
 UNITS = "etc/systemd/system"
@@ -94,12 +95,16 @@ def network_unit(machine: Machine) -> str:
     """The unit that names the cards of a user-mode machine and gives them their addresses."""
     commands = "".join(
         f"ExecStart=ip link set vec{number} name {card.network.device}\n"
-        f"ExecStart=ip address add {card.interface} dev {card.network.device}\n"
-        f"ExecStart=ip link set {card.network.device} up\n"
+        + "".join(f"ExecStart=ip address add {one} dev {card.network.device}\n"
+                  for one in card.interfaces)
+        + f"ExecStart=ip link set {card.network.device} up\n"
         for number, card in enumerate(machine.cards)
-    )
+    ) + "".join(f"ExecStart=ip {line}\n" for line in default_routes(machine))
+    if any(card.network.subnet6 for card in machine.cards):
+        commands = f"ExecStart=modprobe ipv6\n{commands}"
     return (
         "[Unit]\nDescription=Network of the lab\nDefaultDependencies=no\n"
+        "Wants=usr-lib-modules.mount\nAfter=usr-lib-modules.mount\n"
         "Before=network-pre.target sysinit.target\nWants=network-pre.target\n\n"
         f"[Service]\nType=oneshot\nRemainAfterExit=yes\n{commands}"
     )

@@ -195,6 +195,6 @@ def _await_end(pids: Sequence[int], patience: float = 10) -> None:
 
 
 def power_of(machine: Machine, state: Path, native: bool) -> Power:
-    """The way a machine exists: a router needs IPVS, so its own kernel where this one has none."""
-    own = machine.kind == "router" and not native
+    """The way a machine exists: its own kernel, if it needs one, where this one has no IPVS."""
+    own = machine.own_kernel and not native
     return (OwnKernel if own else Container)(machine, state)

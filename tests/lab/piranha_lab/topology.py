@@ -16,6 +16,7 @@ from typing import Any
 from .errors import LabError
 
 KINDS = ("router", "realserver", "client")
+KERNELS = ("own", "shared")
 MANAGEMENT = "mgmt"
 # Interfaces outside are called MACHINE-DEVICE and br-NETWORK; the kernel takes 15 characters.
 MACHINE_NAME = re.compile(r"[a-z][a-z0-9]{0,9}")
@@ -35,6 +36,7 @@ class Network:
     name: str
     subnet: ipaddress.IPv4Network
     device: str
+    subnet6: ipaddress.IPv6Network | None = None
 
     @property
     def bridge(self) -> str:
@@ -51,6 +53,20 @@ class Network:
         """The controller's own address: the first of the network."""
         return ipaddress.IPv4Interface((self.subnet[1], self.subnet.prefixlen))
 
+    def interface6(self, address: ipaddress.IPv4Address) -> ipaddress.IPv6Interface | None:
+        """The IPv6 address beside an IPv4 one: 192.0.2.21 and 2001:db8:2::21 read alike."""
+        if self.subnet6 is None:
+            return None
+        number = int(address) - int(self.subnet.network_address)
+        return ipaddress.IPv6Interface((self.subnet6[int(str(number), 16)], self.subnet6.prefixlen))
+
+    def interfaces(self, address: ipaddress.IPv4Address) -> list[str]:
+        """What `ip address add` takes for an address and for the IPv6 one beside it."""
+        plain = ipaddress.IPv4Interface((address, self.subnet.prefixlen))
+        beside = self.interface6(address)
+        # No waiting for duplicates: nobody else is in these networks.
+        return [str(plain)] + ([f"{beside} nodad"] if beside else [])
+
 
 @dataclass(frozen=True)
 class Card:
@@ -66,9 +82,9 @@ class Card:
         return f"{self.machine}-{self.network.device}"
 
     @property
-    def interface(self) -> ipaddress.IPv4Interface:
-        """Address with prefix length."""
-        return ipaddress.IPv4Interface((self.address, self.network.subnet.prefixlen))
+    def interfaces(self) -> list[str]:
+        """Its addresses as `ip address add` takes them."""
+        return self.network.interfaces(self.address)
 
     @property
     def mac(self) -> str:
@@ -83,6 +99,10 @@ class Machine:
     name: str
     kind: str
     cards: tuple[Card, ...]
+    own_kernel: bool = False
+    """Whether it needs a kernel of its own where this host's lacks what it does."""
+    gateway: Network | None = None
+    """The network in which the controller is its way to all others."""
 
     @property
     def management(self) -> ipaddress.IPv4Address:
@@ -192,11 +212,15 @@ def _networks(reader: _Reader, data: object) -> dict[str, Network]:
     for label, item in reader.mapping(data, "networks").items():
         place = f"networks.{label}"
         reader.name_of(label, NETWORK_NAME, place)
-        row = reader.mapping(item, place, ("subnet", "device"))
+        row = reader.mapping(item, place, ("subnet", "device"), ("subnet6",))
         device = str(row.get("device", "eth0"))
         reader.name_of(device, DEVICE_NAME, f"{place}.device")
         subnet = reader.value(row.get("subnet", "192.0.2.0/24"), f"{place}.subnet",
                               ipaddress.IPv4Network, "an IPv4 network such as 192.0.2.0/24")
+        subnet6 = None
+        if "subnet6" in row:
+            subnet6 = reader.value(row["subnet6"], f"{place}.subnet6", ipaddress.IPv6Network,
+                                   "an IPv6 network such as 2001:db8:2::/64")
         if subnet is None:
             continue
         for other in networks.values():
@@ -204,7 +228,7 @@ def _networks(reader: _Reader, data: object) -> dict[str, Network]:
                 reader.say(f"{place}.device", f"{device} is already that of {other.name}.")
             if other.subnet.overlaps(subnet):
                 reader.say(f"{place}.subnet", f"{subnet} overlaps {other.name}'s {other.subnet}.")
-        networks[label] = Network(label, subnet, device)
+        networks[label] = Network(label, subnet, device, subnet6)
     if MANAGEMENT not in networks:
         reader.say("networks", f"{MANAGEMENT} is missing; the controller reaches machines by it.")
     return networks
@@ -227,11 +251,17 @@ def _machine(reader: _Reader, label: str, data: object, networks: Mapping[str, N
              taken: dict[ipaddress.IPv4Address, str]) -> Machine | None:
     place = f"machines.{label}"
     reader.name_of(label, MACHINE_NAME, place)
-    row = reader.mapping(data, place, ("kind", "addresses"))
+    row = reader.mapping(data, place, ("kind", "addresses"), ("kernel", "gateway"))
     kind = row.get("kind")
     if kind not in KINDS and "kind" in row:
         reader.say(f"{place}.kind", f"{kind!r} is not known; known: {', '.join(KINDS)}.")
+    if row.get("kernel", "own") not in KERNELS:
+        reader.say(f"{place}.kernel",
+                   f"{row['kernel']!r} is not known; known: {', '.join(KERNELS)}.")
     addresses = reader.mapping(row.get("addresses", {}), f"{place}.addresses")
+    gateway = row.get("gateway")
+    if gateway is not None and gateway not in addresses:
+        reader.say(f"{place}.gateway", f"{gateway!r} is no network that it has an address in.")
     for wanted in addresses:
         if wanted not in networks:
             reader.say(f"{place}.addresses.{wanted}",
@@ -251,4 +281,6 @@ def _machine(reader: _Reader, label: str, data: object, networks: Mapping[str, N
         cards.append(Card(label, network, address))
     if MANAGEMENT not in addresses:
         return None
-    return Machine(label, str(kind), tuple(cards))
+    # A router needs IPVS.
+    own = kind == "router" or row.get("kernel") == "own"
+    return Machine(label, str(kind), tuple(cards), own, networks.get(str(gateway)))

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from tests.lab.piranha_lab import commands, files
 from tests.lab.piranha_lab.lab import load_topology
+from tests.lab.piranha_lab.machines import power_of
 
 NAT = load_topology("nat")[1]
 LVS1, WEB1 = NAT.machine("lvs1"), NAT.machine("web1")
+TUNNEL = load_topology("tunnel")[1]
 KEYS = files.Keys("private\n", "ssh-ed25519 AAAA lvs1\n", "ssh-ed25519 BBBB piranha-lab\n")
 
 
@@ -73,6 +75,27 @@ def test_machines_get_addresses_but_no_route_and_no_forwarding() -> None:
             text = "".join(f.text for f in got.values()) + "".join(commands.address_batch(machine))
             assert "route" not in text
             assert "ip_forward" not in text
+
+
+def test_a_gateway_is_a_route_of_the_machine_and_forwarding_of_the_controller() -> None:
+    routes = ["route add default via 192.0.2.1", "route add default via 2001:db8:2::1"]
+    web1 = TUNNEL.machine("web1")
+    assert commands.address_batch(web1)[-2:] == routes
+    unit = files.network_unit(web1)
+    assert unit.endswith("".join(f"ExecStart=ip {route}\n" for route in routes))
+    assert unit.index("modprobe ipv6") < unit.index("2001:db8:2::21/64 nodad")
+    assert commands.controller_sysctls(TUNNEL.machines)["net/ipv4/ip_forward"] == "1"
+    assert "net/ipv4/ip_forward" not in commands.controller_sysctls(NAT.machines)
+    assert "modprobe" not in files.network_unit(LVS1)
+
+
+def test_a_machine_with_a_kernel_of_its_own_is_a_container_where_the_host_has_ipvs(
+    tmp_path: Path,
+) -> None:
+    web1 = TUNNEL.machine("web1")
+    assert power_of(web1, tmp_path, native=False).engine == "user-mode kernel"
+    assert power_of(web1, tmp_path, native=True).engine == "container"
+    assert power_of(WEB1, tmp_path, native=False).engine == "container"
 
 
 def test_pages_tell_real_servers_apart_and_only_those_serve() -> None:

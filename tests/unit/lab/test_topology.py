@@ -46,10 +46,27 @@ def test_good_file() -> None:
     lvs1 = topology.machine("lvs1")
     assert [card.network.name for card in lvs1.cards] == ["mgmt", "private"]  # networks' order
     assert str(lvs1.management) == "198.51.100.11"
-    assert str(lvs1.card("private").interface) == "192.0.2.11/24"
+    assert lvs1.card("private").interfaces == ["192.0.2.11/24"]
+    assert lvs1.own_kernel
+    assert not topology.machine("web1").own_kernel
     assert lvs1.card("private").mac == "02:00:c0:00:02:0b"
     assert lvs1.card("private").outside == "lvs1-eth2"
     assert str(topology.networks[1].controller) == "192.0.2.1/24"
+
+
+def test_addresses_of_both_kinds_read_alike() -> None:
+    topology = read(with_change("networks.private.subnet6", "2001:db8:2::/64"), "f.yml")
+    card = topology.machine("lvs1").card("private")
+    assert card.interfaces == ["192.0.2.11/24", "2001:db8:2::11/64 nodad"]
+
+
+def test_a_machine_may_need_a_kernel_of_its_own_and_a_gateway() -> None:
+    data = with_change("machines.web1.kernel", "own")
+    data["machines"]["web1"]["gateway"] = "mgmt"
+    web1 = read(data, "f.yml").machine("web1")
+    assert web1.own_kernel
+    assert web1.gateway is not None
+    assert web1.gateway.name == "mgmt"
 
 
 @pytest.mark.parametrize(
@@ -75,7 +92,14 @@ def test_good_file() -> None:
         ("machines.web1.addresses.mars", "192.0.2.9", "f.yml: machines.web1.addresses.mars:"
          " there is no such network; there are: mgmt, private."),
         ("machines.web1.colour", "red",
-         "f.yml: machines.web1.colour: is not known; known here: kind, addresses."),
+         "f.yml: machines.web1.colour: is not known; "
+         "known here: kind, addresses, kernel, gateway."),
+        ("machines.web1.kernel", "new",
+         "f.yml: machines.web1.kernel: 'new' is not known; known: own, shared."),
+        ("machines.web1.gateway", "private", "f.yml: machines.web1.gateway:"
+         " 'private' is no network that it has an address in."),
+        ("networks.private.subnet6", "192.0.2.0/24", "f.yml: networks.private.subnet6:"
+         " '192.0.2.0/24' is not an IPv6 network such as 2001:db8:2::/64."),
         ("machines.averylongname", {"kind": "client", "addresses": {"mgmt": "198.51.100.9"}},
          "f.yml: machines.averylongname: 'averylongname' is no name for this; "
          "it must match [a-z][a-z0-9]{0,9}."),

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from molecule.util import merge_dicts
 
 ROOT = Path(__file__).parents[3]
 SCENARIOS = sorted((ROOT / "molecule").glob("*/molecule.yml"))
@@ -17,8 +18,13 @@ STEPS = {"create", "prepare", "converge", "side_effect", "verify", "cleanup", "d
 BORROWED = {"syntax": "converge", "idempotence": "converge", "check": "converge"}
 
 
+COMMON = ROOT / ".config/molecule/config.yml"
+
+
 def load(path: Path) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    """Give a scenario's settings, those that all have in common included."""
+    common, own = (yaml.safe_load(p.read_text(encoding="utf-8")) for p in (COMMON, path))
+    found: dict[str, Any] = merge_dicts(common, own or {})
     return found
 
 

@@ -22,7 +22,21 @@ ROOT = Path(__file__).parents[3]
 HTTP = {"name": "http", "address": "203.0.113.100 eth1:1", "real_server_group": "web"}
 
 
+HERE = {"name": "web1", "address": "192.0.2.1"}
+HTTP_HERE = {"name": "http", "address": "203.0.113.100", "port": 80, "real_servers": [HERE]}
+HTTPS_HERE = {**HTTP_HERE, "name": "https", "port": 443, "forward": "direct"}
+NAT = {"network": "nat", "nat_router": "192.0.2.254 eth2:1"}
 LOCAL = {"ansible_connection": "local"}
+PARTNER = {**LOCAL, "piranha_address": "192.0.2.2"}
+
+
+def real_server(globals_: dict[str, Any], *virtual: Any, **more: Any) -> dict[str, Any]:
+    """Give the variables of a cluster whose real server is lvs1 (192.0.2.1)."""
+    return {
+        "piranha_globals": globals_,
+        "piranha_virtual_servers": list(virtual or (HTTP_HERE,)),
+        **more,
+    }
 
 
 def play(
@@ -35,7 +49,7 @@ def play(
 ) -> str:
     """Run a role with --check on made-up names of this machine; give what it says."""
     inventory = {
-        "piranha_routers": {"hosts": {"lvs1": LOCAL, "lvs2": partner or LOCAL}},
+        "piranha_routers": {"hosts": {"lvs1": LOCAL, "lvs2": partner or PARTNER}},
         "all": {
             "vars": {
                 "ansible_python_interpreter": sys.executable,
@@ -96,13 +110,28 @@ def play(
         ),
         (
             "piranha_realserver",
-            {"piranha_globals": {"network": "nat"}},
-            "The gateway of the real server lvs1 is not known ('')",
+            real_server({"network": "nat"}),
+            "The gateway of the real server lvs1 is not known",
         ),
         (
             "piranha_realserver",
-            {"piranha_globals": {"network": "tunnel", "nat_router": "192.0.2.254 eth2:1"}},
-            "value of piranha_realserver_network must be one of: nat, got: tunnel",
+            real_server(NAT, {**HTTP_HERE, "fwmark": 1}, piranha_realserver_route="policy"),
+            "A virtual server reaches every port of lvs1",
+        ),
+        (
+            "piranha_realserver",
+            real_server(NAT, HTTP_HERE, HTTPS_HERE),
+            "lvs1 is reached by direct and nat; a default route through the router",
+        ),
+        (
+            "piranha_realserver",
+            real_server({**NAT, "network": "bridge"}),
+            "globals.network: error:",
+        ),
+        (
+            "piranha_realserver",
+            {"piranha_realserver_route": "both"},
+            "value of piranha_realserver_route must be one of: default, policy, got: both",
         ),
     ],
 )

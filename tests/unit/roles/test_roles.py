@@ -94,7 +94,8 @@ def test_nothing_is_ignored_and_no_shell_is_used(role: str) -> None:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_every_notified_handler_exists(role: str) -> None:
-    handlers = load(role, "handlers/main.yml")
+    path = "handlers/main.yml"
+    handlers = load(role, path) if (ROOT / "roles" / role / path).exists() else []
     known = {handler["name"] for handler in handlers} | {
         handler.get("listen") for handler in handlers
     }
