@@ -58,8 +58,11 @@ molecule: venv agent ## roles and playbooks on machines with systemd (scenario n
 test: venv agent ## everything above, quick layers first, with a closing table
 	@$(RUN) test
 
-test-all: venv agent ## test, and the lab's own test, the fuzzing, and the demo
-	@$(RUN) test lab
+molecule-all: venv agent ## the other scenarios: direct, tunnel, failover, two clusters, removal …
+	@$(RUN) scenarios
+
+test-all: venv agent ## test, the other scenarios, the lab's own test, the fuzzing, and the demo
+	@$(RUN) test scenarios lab
 	@$(MAKE) fuzz
 	@$(MAKE) demo
 
@@ -92,5 +95,5 @@ clean: ## remove what was made (build and the archive), not .venv
 	rm -rf --one-file-system build roles/piranha_router/files/piranha-agent.tar.gz \
 	  roles/piranha_router/files/piranha-agent.json
 
-.PHONY: help venv pins packages agent check gates checks-test kernel-test cluster-test molecule test test-all \
+.PHONY: help venv pins packages agent check gates checks-test kernel-test cluster-test molecule molecule-all test test-all \
 	bench fuzz demo lab-up lab-down lab-test fresh dist clean

@@ -126,12 +126,16 @@ def _lab() -> list[Step]:
     return [Step("selftest", argv, limit=600, count=pytest_count)]
 
 
-def _molecule() -> list[Step]:
-    """The scenarios run what a user installs: the tarball, without the rest of the checkout."""
+SCENARIOS = ("nat", "direct", "tunnel", "failover", "check_first_run", "two_clusters", "remove")
+"""Those in molecule/; the first alone stands for them in `make test`."""
+
+
+def _scenarios(names: Iterable[str]) -> list[Step]:
+    """They run what a user installs: the tarball, without the rest of the checkout."""
     env = {"ANSIBLE_COLLECTIONS_PATH": str(ALONE)}
     return [
         Step("build and install", _gate("collection"), limit=120),
-        Step("nat", _tool("molecule", "test", "-s", "nat"), limit=900, env=env),
+        *(Step(name, _tool("molecule", "test", "-s", name), limit=900, env=env) for name in names),
     ]
 
 
@@ -149,7 +153,10 @@ LAYERS = {
         Layer("checks", "every kind of health check against a real server of its kind",
               _checks, (GATE_PACKAGES, CHECK_PACKAGES)),
         Layer("lab", "the lab itself: up, broken, down without a trace", _lab, _LAB),
-        Layer("molecule", "roles and playbooks on machines with systemd", _molecule, _LAB),
+        Layer("molecule", "roles and playbooks on machines with systemd",
+              lambda: _scenarios(SCENARIOS[:1]), _LAB),
+        Layer("scenarios", "every forwarding method, accidents, two clusters, removal",
+              lambda: _scenarios(SCENARIOS[1:]), _LAB),
     )
 }
 PLANS: dict[str, tuple[str, ...]] = {

@@ -125,6 +125,8 @@ def tunnel_items(tunnel: t.Mapping[str, t.Any], suffix: str) -> t.Iterator[Item]
     local = tunnel["address"]
     outer = version(local)
     if tunnel["type"] == "gue":
+        # ip(8) asks for fou before it is there, and the kernel does not load it then.
+        yield Item(("module", "fou"), (("modprobe", "fou"),))
         port, family = str(tunnel["port"]), f"-{outer}"
         words = ("port", port, *(("-6",) if outer == IPV6 else ()))
         yield Item(
@@ -240,6 +242,8 @@ def state_of(read: t.Callable[..., t.Any], items: t.Sequence[Item]) -> set[Fact]
             for item in items:
                 if item.fact[0] == kind:
                     facts.add((kind, item.fact[1], sysctl(item.fact[1]) or ""))
+        elif kind == "module":
+            facts |= {item.fact for item in items if Path("/sys/module", item.fact[1]).is_dir()}
         else:
             facts |= READERS[kind](read)
     return facts
@@ -318,7 +322,7 @@ def run(argv: t.Sequence[str]) -> str:
         raise Trouble(f"{' '.join(argv)}: {problem}") from problem
     if done.returncode:
         said = (done.stderr or done.stdout).strip().splitlines() or ["without a word"]
-        raise Trouble(f"{' '.join(argv)} failed: {said[-1]}")
+        raise Trouble(f"{' '.join(argv)} failed: {'; '.join(said)}")
     return done.stdout
 
 

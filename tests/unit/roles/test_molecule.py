@@ -11,12 +11,13 @@ import pytest
 import yaml
 from molecule.util import merge_dicts
 
+from tests.gates.layers import SCENARIOS as SCENARIO_NAMES
+
 ROOT = Path(__file__).parents[3]
 SCENARIOS = sorted((ROOT / "molecule").glob("*/molecule.yml"))
 # These need a playbook of their own; syntax, idempotence and check use the one of converge.
 STEPS = {"create", "prepare", "converge", "side_effect", "verify", "cleanup", "destroy"}
 BORROWED = {"syntax": "converge", "idempotence": "converge", "check": "converge"}
-
 
 COMMON = ROOT / ".config/molecule/config.yml"
 
@@ -53,6 +54,23 @@ def test_no_step_lacks_its_playbook(path: Path) -> None:
 def test_a_scenario_begins_and_ends_with_nothing_and_looks_twice(path: Path) -> None:
     sequence = load(path)["scenario"]["test_sequence"]
     assert sequence[0] == sequence[-1] == "destroy"
-    again = sequence.index("idempotence")
-    assert "verify" in sequence[:again]
-    assert "verify" in sequence[again:]
+    if "converge" not in sequence:
+        assert "verify" in sequence  # bare machines stay bare
+    elif "side_effect" in sequence:
+        assert any(step.startswith("verify") for step in sequence[sequence.index("side_effect") :])
+    else:
+        again = sequence.index("idempotence")
+        assert "verify" in sequence[:again]
+        assert "verify" in sequence[again:]
+
+
+@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.parent.name)
+def test_a_scenario_says_what_is_particular_to_it(path: Path) -> None:
+    particular = yaml.safe_load((path.parent / "vars.yml").read_text(encoding="utf-8"))
+    topology = ROOT / f"tests/lab/topologies/{particular['scenario_topology']}.yml"
+    assert topology.is_file()
+
+
+@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.parent.name)
+def test_every_scenario_is_run_by_make(path: Path) -> None:
+    assert path.parent.name in SCENARIO_NAMES

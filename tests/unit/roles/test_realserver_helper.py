@@ -143,6 +143,7 @@ def test_tunnels_end_before_the_addresses_come(ends: list[Any], expected: list[s
     plan = {**DIRECT, "tunnels": ends}
     steps = words(plan, state=BARE)
     made = [step for step in steps if " add port " in step or " link add " in step]
+    assert ("modprobe fou" in steps) == any(end["type"] == "gue" for end in ends)
     assert made == expected
     device = expected[-1].split()[4]
     assert f"net/ipv4/conf/{device}/rp_filter = 2" in steps
