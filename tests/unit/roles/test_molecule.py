@@ -66,7 +66,7 @@ def test_a_scenario_begins_and_ends_with_nothing_and_looks_twice(path: Path) -> 
 
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.parent.name)
 def test_a_scenario_says_what_is_particular_to_it(path: Path) -> None:
-    particular = yaml.safe_load((path.parent / "vars.yml").read_text(encoding="utf-8"))
+    particular = yaml.safe_load((path.parent / "vars/main.yml").read_text(encoding="utf-8"))
     topology = ROOT / f"tests/lab/topologies/{particular['scenario_topology']}.yml"
     assert topology.is_file()
 
