@@ -16,6 +16,7 @@ from .check_commands import command_rules
 from .check_health import health_checks
 from .check_ipvs import ipvs_rules
 from .check_pool import pool_rules
+from .check_via import through_virtual
 from .config import Config, Failover, Section, Server, Virtual, service_ports
 from .findings import Finding, finding
 from .marks import AUTO
@@ -330,4 +331,5 @@ _RULES: Iterable[Callable[[Config], Iterator[Finding]]] = (
     health_checks,
     pool_rules,
     command_rules,
+    through_virtual,
 )

@@ -24,6 +24,7 @@ _ALWAYS = (
     "check_interval",
     "check_fast_interval",
     "check_timeout",
+    "check_via",
     "check_address",
     "check_port",
 )

@@ -96,6 +96,9 @@ def _row(
     return Directive(where, name, kind, default, doc, dialect=EXTENDED)
 
 
+VIA_SERVER, VIA_VIRTUAL = "server", "virtual"
+
+
 def _choice(name: str, default: str | None, choices: tuple[str, ...], doc: str) -> Directive:
     return Directive(VIRTUAL, name, CHOICE, default, doc, choices=choices, dialect=EXTENDED)
 
@@ -123,6 +126,17 @@ VIRTUAL_CHECKS: tuple[Directive, ...] = (
     _seconds(
         "check_timeout",
         "Time that a whole check may take; the smaller of timeout and check_interval if unset.",
+    ),
+    Directive(
+        VIRTUAL,
+        "check_via",
+        CHOICE,
+        VIA_SERVER,
+        "Which address a check connects to: the real server's, or the virtual one, as clients do;"
+        " for direct and tunnel forwarding.",
+        choices=(VIA_SERVER, VIA_VIRTUAL),
+        dialect=EXTENDED,
+        known_as=("transparent", "check_transparent", "check_through"),
     ),
     _row("check_address", HOST, None, "Address that is checked instead of the real server's."),
     _port(VIRTUAL, "Port that is checked instead of the real server's."),

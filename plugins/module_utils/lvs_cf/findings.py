@@ -56,6 +56,8 @@ CODES = {
     "E318": "the routers' heartbeat links do not pair up",
     "E319": "an sctp service without a check that can be made",
     "E320": "firewall marks that nobody would set",
+    "E321": "a check through the virtual address that cannot be made",
+    "E322": "a firewall mark that checks through the virtual address use themselves",
     "W101": "the last block is not closed",
     "W102": "text after a closing brace",
     "W201": "a directive is repeated in its block",

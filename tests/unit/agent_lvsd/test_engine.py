@@ -52,7 +52,7 @@ def test_cadence_and_change() -> None:
 def test_a_fault_of_ours_is_unknown_and_does_not_end_the_checks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def broken(check: SocketCheck) -> Outcome:
+    async def broken(check: SocketCheck, opener: object) -> Outcome:
         raise ValueError("surprise")
 
     monkeypatch.setattr(engine_module, "probe", broken)

@@ -14,6 +14,7 @@ from typing import Any
 from piranha.control.link import Link
 from piranha.core.ipvs.kernel import Kernel
 from piranha.marks.keeper import Keeper
+from piranha.net.news import News
 
 from . import words
 from .daemon import Daemon
@@ -61,6 +62,7 @@ async def _serve(link_socket: socket.socket, config: Path, run_dir: Path) -> int
             Glance(),
             Keeper(run_dir, lambda level, text: reporter.event(words.event(level, text))),
             Names(run_dir),
+            News(),
         )
         reporter.requests = daemon.requests()
         daemon.start()

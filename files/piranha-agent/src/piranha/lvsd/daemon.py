@@ -18,15 +18,17 @@ from types import MappingProxyType
 from typing import Any
 
 from piranha.core.ipvs.errors import IpvsError
-from piranha.core.ipvs.model import ServiceKey
+from piranha.core.ipvs.model import ServiceKey, Table
 from piranha.marks.keeper import Keeper
 from piranha.nanny.engine import Engine
-from piranha.nanny.outcome import Result
+from piranha.nanny.outcome import Finding, Result
 from piranha.nanny.spec import Watch
+from piranha.net.news import News
 
 from . import orders, ramp, words
 from .alarms import Alarms
 from .desired import desired
+from .doors import Doors
 from .drift import Glance
 from .health import Change, Health
 from .kept import Kept
@@ -38,6 +40,7 @@ from .pace import Pace
 from .pool import Pool, pool
 from .reconcile import Reconciler, Step
 from .reporter import Answer, Reporter
+from .senses import Senses
 from .snapshot import Load, View, server_state, services, summary
 from .source import Source
 from .standing import StandingOrders
@@ -84,10 +87,12 @@ class Daemon:
         glance: Glance | None = None,
         marks: Keeper | None = None,
         names: Names | None = None,
+        news: News | None = None,
     ) -> None:
         """Nothing happens before `start`. glance: a cheap look; without one all is read again.
 
         marks: keeps the marking rules of services that have firewall marks. names: of lvs.cf.
+        news: of this router's network.
         """
         self._source = Source(config)
         self._names = names or Names()
@@ -100,7 +105,9 @@ class Daemon:
         self._marks_first = False
         self._layout: Layout | None = None
         self._health = Health()
-        self._engine = Engine(self._on_result)
+        self._doors = Doors(reconciler.read, reconciler.holds)
+        self._engine = Engine(self._on_result, self._doors.open)
+        self._senses = Senses(self._doors, self._engine.hasten, news)
         self._orders = StandingOrders(kept)
         self._alarms = Alarms()
         self._changes: list[Change] = []
@@ -120,6 +127,7 @@ class Daemon:
         self._orders.load()
         if self._orders.error is not None:
             self._reporter.event(words.event("err", self._orders.error))
+        self._senses.listen()
         self._load()
         self._look()
         self._tick()
@@ -128,6 +136,7 @@ class Daemon:
         """End the checks; the table stays."""
         for timer in self._timers.values():
             timer.cancel()
+        self._senses.close()
         await self._names.stop()
         await self._engine.stop()
         if self._marks is not None:
@@ -179,6 +188,8 @@ class Daemon:
         self._window.forget(keys)
         self._alarms.forget(keys)
         self._at("rise", 0.0, self._rise)
+        if checks_differ or before is None or before.floating != new.floating:
+            self._senses.configure(self._health.watches, new.floating)
         if checks_differ:
             self._engine.watch(self._health.watches)
         if self._marks is not None and self._marks.want(new.marks(), self._marks_are_there):
@@ -238,6 +249,8 @@ class Daemon:
     # -- health ---------------------------------------------------------------------------------
 
     def _on_result(self, watch: Watch, result: Result) -> bool:
+        if self._doors.used or result.outcome.finding is Finding.BAD:
+            result = self._senses.refine(watch, result, matters=not self._health.settled(watch))
         changes = self._health.record(watch, result)
         if changes:
             self._changes += changes
@@ -346,6 +359,8 @@ class Daemon:
         if self._layout is None and self._timers and not self._names.pending:
             self._load()
         self._glance_at()
+        for event in self._senses.look():
+            self._reporter.event(event)
         if self._marks is not None:
             self._marks.look()
         self._at("look", LOOK, self._look)
@@ -373,9 +388,11 @@ class Daemon:
         elif dirty:
             verdicts = self._health.verdicts
             part = desired(self._layout, verdicts, self._orders.overrides, dirty)
+            part = Table.of_entries({**part, **self._doors.table(dirty)})
             step = self._reconciler.part(part, dirty)
         else:
             return
+        self._doors.wrote(operation.service for operation in step.done)
         if self._glance is not None:
             self._glance.doubt(operation.service for operation in step.done)
         if step.drift:
@@ -404,7 +421,9 @@ class Daemon:
             return Step(errors=(str(error),))
         self._read_at = self._now()
         self._health.adopt(layout, actual, self._read_at, self._orders.overrides)
+        self._doors.settle(actual)
         wanted = desired(layout, self._health.verdicts, self._orders.overrides)
+        wanted = Table.of_entries({**wanted, **self._doors.table()})
         return self._reconciler.step(wanted, actual)
 
     def _tell_errors(self, step: Step) -> None:
@@ -444,6 +463,7 @@ class Daemon:
         unmarked = marking["error"] if marking else None
         errors = [self._table_error, self._orders.error, unmarked]
         problems = [*self._config_error, *filter(None, errors), *self._names.problems()]
+        problems += self._senses.problems
         return {
             **self._summary,
             "table": {

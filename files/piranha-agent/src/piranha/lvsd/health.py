@@ -201,6 +201,13 @@ class Health:
                 del self._rising[server]
         return grown, min(pauses, default=None)
 
+    def settled(self, watch: Watch) -> bool:
+        """Whether all servers that hang on this check are up: one more success is no news."""
+        subject = self._subjects.get(watch)
+        return subject is None or all(
+            self._verdicts[server.id].state is State.UP for _unused, server in subject.users
+        )
+
     def changing(self, watch: Watch) -> bool:
         """Whether a state that hangs on this check is about to change."""
         subject = self._subjects.get(watch)
@@ -224,4 +231,4 @@ def _note(before: Verdict, after: Verdict) -> str:
 def _lost(before: Result | None, now: Result) -> bool:
     """Tell whether this is the first of a row of checks that could not be made."""
     was_known = before is None or before.outcome.finding is not Finding.UNKNOWN
-    return was_known and now.outcome.finding is Finding.UNKNOWN
+    return was_known and now.outcome.finding is Finding.UNKNOWN and not now.outcome.quiet

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from ipaddress import ip_address
 from typing import NamedTuple, TypeVar
 
 from piranha.core.ipvs.errors import IpvsError
@@ -30,7 +31,7 @@ from piranha.core.lvs_cf.marks import AUTO
 from piranha.core.lvs_cf.values import is_address
 from piranha.marks.rules import NOTHING, Rules, marked
 from piranha.nanny.settings import check_settings, for_server
-from piranha.nanny.spec import CheckSettings, Watch, watch_for
+from piranha.nanny.spec import CheckSettings, Through, Watch, watch_for, watch_through
 from piranha.nanny.verdict import Policy
 
 
@@ -148,6 +149,8 @@ class Layout:
     virtual: tuple[VirtualService, ...] = ()
     digest: str = ""
     """Of the configuration that this was made from."""
+    floating: frozenset[str] = frozenset()
+    """Addresses that move between the routers."""
 
     @cached_property
     def keys(self) -> tuple[ServiceKey, ...]:
@@ -239,7 +242,7 @@ def layout(
         seen.add(virtual.key)
     if maker.problems:
         raise LayoutError(maker.problems)
-    return Layout(tuple(made))
+    return Layout(tuple(made), floating=maker.floating(config))
 
 
 def _active(config: Config) -> list[Virtual]:
@@ -267,6 +270,14 @@ class _Maker:
     def __init__(self, addresses: Mapping[str, str]) -> None:
         self.addresses = addresses
         self.problems: list[str] = []
+
+    def floating(self, config: Config) -> frozenset[str]:
+        """Give the addresses that move between the routers, in their one form."""
+        gateway = config.globals.address("nat_router")
+        written = [_virtual_address(block) for block in _active(config)]
+        written.append(gateway.address if gateway else None)
+        found = (self.addresses.get(one, one) for one in written if one is not None)
+        return frozenset(str(ip_address(one)) for one in found if is_address(one))
 
     def virtual(self, block: Virtual) -> list[VirtualService]:
         """Make the service of a block, or with `ports` one for each of them."""
@@ -376,12 +387,26 @@ class _Maker:
             weight=_set(settings.number("weight")),
             upper=_set(settings.number("upper_threshold")),
             lower=_set(settings.number("lower_threshold")),
-            watch=watch_for(
+            watch=self._watch(
+                virtual,
                 for_server(checks, settings, self._address),
-                address,
-                port,
+                ServerId(key, ServerKey(address, port)),
+                forward,
             ),
         )
+
+    def _watch(
+        self, virtual: Virtual, checks: CheckSettings, server: ServerId, forward: Forward
+    ) -> Watch:
+        if not checks.via_virtual:
+            return watch_for(checks, server.server.address, server.server.port)
+        target = self._address(_virtual_address(virtual)) or ""
+        port = server.service.port or _set(virtual.settings.number("port"))
+        tunnel = _tunnel(virtual.settings) if forward is Forward.TUNNEL else Tunnel()
+        way = (tunnel.type, tunnel.port, tunnel.checksum)
+        through = Through(server.server.address, forward.value, way)
+        target = str(ip_address(target)) if target else target
+        return watch_through(checks, target, port, through)
 
     def _checks(self, block: Virtual) -> CheckSettings:
         return check_settings(block.settings, self._address)

@@ -71,6 +71,10 @@ class Reconciler:
         """The services that are lvsd's."""
         return self._owned or frozenset()
 
+    def holds(self, key: ServiceKey) -> bool:
+        """Whether a service is in the table as it shall be, as far as is known."""
+        return self._left is not None and key in self._left
+
     def part(self, desired: Table, only: Collection[ServiceKey]) -> Step:
         """Bring some services of the table to `desired`; as `step`, but only these are read.
 

@@ -12,7 +12,7 @@ import random
 from collections.abc import Callable, Iterable
 
 from .outcome import Finding, Outcome, Result, bad, duration, unknown
-from .probe import Attempt, Hub, hub_of, probe
+from .probe import Attempt, Hub, Opener, closed, hub_of, probe
 from .program import KILL_GRACE, run
 from .spec import Check, NoCheck, ProgramCheck, ServiceCheck, SocketCheck, Watch
 from .wheel import Wheel
@@ -25,15 +25,18 @@ here, even if a program had to be killed."""
 SPREAD = 0.001
 """Seconds for each new check, over which the first ones are spread, half an interval at most."""
 
+HASTE = 1.0
+"""Seconds from one check to the next at least, however many signs of trouble there are."""
+
 OnResult = Callable[[Watch, Result], bool]
 """Told of every result; says whether a state is about to change (Watch.fast)."""
 
 
-async def perform(check: Check) -> Outcome:
+async def perform(check: Check, opener: Opener = closed) -> Outcome:
     """Make one check; never raises, whatever the server or the program does."""
     try:
         if isinstance(check, SocketCheck | ServiceCheck):
-            return await probe(check)
+            return await probe(check, opener)
         if isinstance(check, ProgramCheck):
             return await run(check)
     except Exception as error:  # noqa: BLE001 - a fault of ours must not end the checks
@@ -61,6 +64,7 @@ class _Repeated:
     __slots__ = (
         "_attempt",
         "_began",
+        "_failed",
         "_hub",
         "_on_result",
         "_shorten",
@@ -72,7 +76,9 @@ class _Repeated:
         "_when",
     )
 
-    def __init__(self, watch: Watch, wheel: Wheel, hub: Hub, on_result: OnResult) -> None:
+    def __init__(
+        self, watch: Watch, wheel: Wheel, hub: Hub, on_result: OnResult, opener: Opener
+    ) -> None:
         """Nothing happens before `first`."""
         self._watch = watch
         self._wheel = wheel
@@ -80,14 +86,14 @@ class _Repeated:
         self._on_result = on_result
         check = watch.check
         self._attempt = (
-            Attempt(check, self._end_of_attempt)
+            Attempt(check, self._end_of_attempt, opener)
             if isinstance(check, SocketCheck | ServiceCheck)
             else None
         )
         self._task: asyncio.Task[Outcome] | None = None
         self._began = self._when = 0.0
         self._step = 0
-        self._stopped = False
+        self._stopped = self._failed = False
         # The second check is made early, at a random moment: a thousand servers that began
         # together do not stay together.
         self._shorten = random.uniform(0.5, 1.0)  # noqa: S311 - no secret
@@ -96,6 +102,13 @@ class _Repeated:
         """Check for the first time at the loop's time `when`."""
         self._when = when
         self._step = self._wheel.add(self, when)
+
+    def hasten(self, now: float) -> None:
+        """Check at once, unless a check is under way or has failed just now: that is known."""
+        busy = self._task is not None or (self._attempt is not None and self._attempt.running)
+        if not busy and not self._failed and now - self._began > HASTE:
+            self._wheel.remove(self, self._step)
+            self.first(now)
 
     def stop(self) -> asyncio.Task[Outcome] | None:
         """End; gives a task that is still ending, if there is one."""
@@ -130,6 +143,7 @@ class _Repeated:
         took = max(0.0, now - began)
         if outcome.finding is Finding.BAD:
             outcome = credible(watch.check, outcome, took)
+        self._failed = outcome.finding is Finding.BAD
         changing = self._on_result(watch, Result(outcome, began, took))
         if self._stopped:  # whoever heard the result may have stopped us
             return
@@ -156,9 +170,10 @@ def follow(due: float, now: float, pause: float, took: float) -> float:
 class Engine:
     """Keeps what is repeated equal to a set of watches."""
 
-    def __init__(self, on_result: OnResult) -> None:
-        """`on_result` is called in the event loop after every check."""
+    def __init__(self, on_result: OnResult, opener: Opener = closed) -> None:
+        """`on_result` is called in the event loop after every check. opener: see Attempt."""
         self._on_result = on_result
+        self._opener = opener
         self._running: dict[Watch, _Repeated] = {}
         self._wheel: Wheel | None = None
 
@@ -177,8 +192,16 @@ class Engine:
         for watch in new:
             spread = min(watch.interval / 2, SPREAD * len(new))
             delay = random.uniform(0, spread)  # noqa: S311 - no secret
-            self._running[watch] = _Repeated(watch, self._wheel, hub, self._on_result)
-            self._running[watch].first(now + delay)
+            repeated = _Repeated(watch, self._wheel, hub, self._on_result, self._opener)
+            self._running[watch] = repeated
+            repeated.first(now + delay)
+
+    def hasten(self, watches: Iterable[Watch]) -> None:
+        """Make some checks before their time, since there is a sign of trouble."""
+        now = asyncio.get_running_loop().time()
+        for watch in watches:
+            if watch in self._running:
+                self._running[watch].hasten(now)
 
     async def stop(self) -> None:
         """End all checks and wait until their sockets and programs are gone."""

@@ -26,13 +26,14 @@ class Outcome(NamedTuple):
     """A result and its reason in words (no full stop, lower case: it stands after a colon).
 
     share: percent of the configured weight that the server asks for. warning: what will go wrong
-    though all is well now, as words.
+    though all is well now, as words. quiet: what it says is told in another place, once for all.
     """
 
     finding: Finding
     words: str
     share: int | None = None
     warning: str | None = None
+    quiet: bool = False
 
 
 class Result(NamedTuple):
@@ -53,9 +54,9 @@ def bad(words: str) -> Outcome:
     return Outcome(Finding.BAD, words)
 
 
-def unknown(words: str) -> Outcome:
+def unknown(words: str, *, quiet: bool = False) -> Outcome:
     """The check could not be made."""
-    return Outcome(Finding.UNKNOWN, words)
+    return Outcome(Finding.UNKNOWN, words, quiet=quiet)
 
 
 def duration(seconds: float) -> str:

@@ -31,6 +31,8 @@ NetworkCheck = SocketCheck | ServiceCheck
 Socket = socket.SocketType
 """The class below socket.socket, which has all that is needed and is made in half the time."""
 Done = Callable[[Outcome], None]
+Opener = Callable[[Socket, NetworkCheck], Outcome | None]
+"""Makes a socket reach one real server through the virtual address, or gives why it cannot."""
 
 DATAGRAM = 65535
 """A datagram is read whole; the rest of one that is cut would be lost."""
@@ -41,6 +43,7 @@ PAUSE = 0.02
 AT_ONCE = 256
 """Sockets served before the loop's other business has its turn."""
 
+NO_CONNECTION = "no connection"
 WORDS = {
     errno.ECONNREFUSED: "connection refused",
     errno.ECONNRESET: "connection reset by the server",
@@ -141,6 +144,7 @@ class Attempt:
         "_done",
         "_hub",
         "_limit",
+        "_opener",
         "_pause",
         "_pending",
         "_plain",
@@ -151,9 +155,10 @@ class Attempt:
         "_where",
     )
 
-    def __init__(self, check: NetworkCheck, done: Done) -> None:
-        """Nothing happens before `start`."""
+    def __init__(self, check: NetworkCheck, done: Done, opener: Opener) -> None:
+        """Nothing happens before `start`. opener: for a check through the virtual address."""
         self._check = check
+        self._opener = opener
         self._done = done
         self._hub = hub_of(asyncio.get_running_loop())
         self._where = (check.address, check.port)
@@ -166,6 +171,11 @@ class Attempt:
         self._connected = False
         self._pending = b""
         self._reads = 0
+
+    @property
+    def running(self) -> bool:
+        """Whether a check is under way."""
+        return self._running
 
     def start(self, now: float) -> None:
         """Begin at the loop's time `now`; may be done before it returns."""
@@ -211,6 +221,9 @@ class Attempt:
                 return
             self._pending, self._reads = b"", 0
         self._sock = sock = _socket(check)
+        if check.through is not None and (refusal := self._opener(sock, check)) is not None:
+            self._finish(refusal)
+            return
         number = sock.connect_ex(self._where)
         if number == errno.EINPROGRESS:
             self._limit = self._hub.limits.add(self, now + check.limit)
@@ -330,7 +343,12 @@ class Attempt:
             sock.close()
 
 
-async def probe(check: NetworkCheck) -> Outcome:
+def closed(_sock: Socket, _check: NetworkCheck) -> Outcome | None:
+    """The Opener where there is none."""
+    return unknown("not checked: the virtual address can be checked only where lvsd runs")
+
+
+async def probe(check: NetworkCheck, opener: Opener = closed) -> Outcome:
     """Make the check; ends within `check.limit` seconds."""
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[Outcome] = loop.create_future()
@@ -339,7 +357,7 @@ async def probe(check: NetworkCheck) -> Outcome:
         if not ended.done():
             ended.set_result(outcome)
 
-    attempt = Attempt(check, done)
+    attempt = Attempt(check, done, opener)
     attempt.start(loop.time())
     try:
         return await ended
@@ -387,7 +405,7 @@ def late(check: NetworkCheck, talk: Conversation | None, *, connected: bool) -> 
     """Time is up: say what was waited for."""
     limit = check.limit
     if not connected or talk is None:
-        return bad(f"no connection within {duration(limit)}")
+        return bad(f"{NO_CONNECTION} within {duration(limit)}")
     if check.protocol == "udp" and not talk.data:
         return bad(f"no answer within {duration(limit)}")
     return talk.late(limit)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from piranha.core.lvs_cf.check_health import dns_name, header, status_ranges
-from piranha.core.lvs_cf.checks import INHERITED
+from piranha.core.lvs_cf.checks import INHERITED, VIA_VIRTUAL
 from piranha.core.lvs_cf.config import Section
 from piranha.core.lvs_cf.values import is_address
 
@@ -47,6 +47,7 @@ def check_settings(virtual: Section, resolve: Resolve) -> CheckSettings:
             ca_file=virtual.text("check_ca_file"),
             days=virtual.number("check_certificate_days") or 0,
         ),
+        via_virtual=virtual.text("check_via") == VIA_VIRTUAL,
     )
 
 

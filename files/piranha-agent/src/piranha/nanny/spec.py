@@ -37,6 +37,19 @@ class Expectation:
     value: bytes = b""
 
 
+@dataclass(frozen=True, order=True, slots=True)
+class Through:
+    """That a check's address is the virtual one, and which real server has to answer there.
+
+    server: its address. forward: direct or tunnel, as the virtual service forwards to it; tunnel:
+    type, port and checksum.
+    """
+
+    server: str
+    forward: str
+    tunnel: tuple[str, int, str] = ("ipip", 0, "nocsum")
+
+
 @dataclass(frozen=True, slots=True)
 class SocketCheck:
     """Connect, perhaps send, perhaps wait for an answer. `limit` (seconds) is for all of it."""
@@ -47,6 +60,7 @@ class SocketCheck:
     limit: float
     send: bytes = b""
     expect: Expectation | None = None
+    through: Through | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +125,7 @@ class ServiceCheck:
     limit: float
     wanted: Wanted = Wanted()
     tls: TlsWish | None = None
+    through: Through | None = None
 
     @property
     def protocol(self) -> str:
@@ -157,6 +172,7 @@ class CheckSettings:
     port: int | None = None
     wanted: Wanted = Wanted()
     tls: TlsWish = TlsWish()
+    via_virtual: bool = False
 
     @property
     def every(self) -> float:
@@ -179,6 +195,16 @@ def watch_for(settings: CheckSettings, address: str, port: int) -> Watch:
     port = port if settings.port is None else settings.port
     check = _check_for(settings, settings.address or address, port)
     return Watch(check, settings.every, settings.fast)
+
+
+def watch_through(settings: CheckSettings, virtual: str, port: int, through: Through) -> Watch:
+    """Describe how a real server is checked at the virtual address `virtual`:`port`."""
+    watch = watch_for(replace(settings, address=None), virtual, port)
+    check = watch.check
+    if isinstance(check, SocketCheck | ServiceCheck) and check.port:
+        return replace(watch, check=replace(check, through=through))
+    reason = "check_via = virtual is for checks that connect to a port"
+    return watch if isinstance(check, NoCheck) else replace(watch, check=NoCheck(reason))
 
 
 def _check_for(settings: CheckSettings, address: str, port: int) -> Check:

@@ -178,7 +178,8 @@ def _attribute(kind: int, value: bytes) -> bytes:
     return _ATTRIBUTE.pack(size, kind) + value + bytes(-size % 4)
 
 
-def _attributes(body: bytes, position: int) -> dict[int, bytes]:
+def attributes(body: bytes, position: int) -> dict[int, bytes]:
+    """Read the attributes that follow in a message from `position` on, by their kind."""
     found: dict[int, bytes] = {}
     while position + _ATTRIBUTE.size <= len(body):
         size, kind = _ATTRIBUTE.unpack_from(body, position)
@@ -196,11 +197,11 @@ def _text(value: bytes) -> str:
 def interface_of(body: bytes) -> Interface:
     """Read the body of a message about an interface."""
     _family, _kind, index, flags, _change = _LINK.unpack_from(body)
-    attributes = _attributes(body, _LINK.size)
+    found = attributes(body, _LINK.size)
     return Interface(
         index=index,
-        name=_text(attributes[_IFLA_IFNAME]),
-        mac=attributes.get(_IFLA_ADDRESS, b""),
+        name=_text(found[_IFLA_IFNAME]),
+        mac=found.get(_IFLA_ADDRESS, b""),
         up=bool(flags & 0x1),
         running=bool(flags & 0x10000),
     )
@@ -215,11 +216,11 @@ _MAKE: dict[int, Callable[[bytes], Address]] = {
 def held_of(body: bytes) -> Held | None:
     """Read the body of a message about an address; None where it is of another family."""
     family, prefix, _flags, _scope, index = _ADDRESS.unpack_from(body)
-    attributes = _attributes(body, _ADDRESS.size)
-    raw = attributes.get(_IFA_LOCAL, attributes.get(_IFA_ADDRESS))
+    found = attributes(body, _ADDRESS.size)
+    raw = found.get(_IFA_LOCAL, found.get(_IFA_ADDRESS))
     if family not in _MAKE or raw is None:
         return None
-    label = attributes.get(_IFA_LABEL)
+    label = found.get(_IFA_LABEL)
     return Held(_MAKE[family](raw), prefix, index, None if label is None else _text(label))
 
 

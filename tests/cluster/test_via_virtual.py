@@ -1,0 +1,214 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks through the virtual address, on both routers and through takeovers, on a real table.
+
+Only for a kernel of its own: tests/lab/in-ipvs-kernel.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.cluster import inside, run, soon
+from tests.cluster.direct_lab import (
+    DIRECT,
+    PORT,
+    TUNNEL,
+    DirectCluster,
+    DirectRouter,
+    address,
+    config,
+    steady,
+)
+
+GOOD = {
+    **{f"{virtual}/{name}": "UP" for virtual in ("direct", "six") for name in ("d1", "d2")},
+    "tunnel/t1": "UP",
+}
+BAD = {"direct/d3": "DOWN", "six/d3": "DOWN", "tunnel/t2": "DOWN"}
+STATES = {**GOOD, **BAD}
+IN_TABLE = {f"{DIRECT}:{PORT}": ["21", "22"], f"{TUNNEL}:{PORT}": ["31"]}
+CHANGE = re.compile(r"real server .* is (UP|DOWN)")
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DirectCluster]:
+    made = DirectCluster(tmp_path_factory.mktemp("direct"))
+    try:
+        made.up()
+        yield made
+    finally:
+        made.down()
+
+
+@pytest.fixture
+def running(cluster: DirectCluster) -> Iterator[DirectCluster]:
+    """Both agents, both of one mind about every server."""
+    try:
+        cluster.start(config())
+        for router in cluster.routers.values():
+            soon(lambda r=router: r.states() == STATES, f"{router.name} knows all servers")  # type: ignore[misc]
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+def services(router: DirectRouter) -> dict[str, list[str]]:
+    """The services with an IPv4 address, by ipvsadm, and the last numbers of their servers."""
+    found: dict[str, list[str]] = {}
+    for line in run(*inside(router.name, "ipvsadm", "-Sn")).splitlines():
+        words = line.split()
+        if words[1] == "-t" and words[0] == "-A" and not words[2].startswith("["):
+            found[words[2]] = []
+        elif words[1] == "-t" and words[0] == "-a" and words[2] in found:
+            server = words[words.index("-r") + 1].rpartition(":")[0]
+            found[words[2]].append(server.rpartition(".")[2])
+    return {service: sorted(servers) for service, servers in found.items()}
+
+
+def helpers(router: DirectRouter) -> list[str]:
+    """The marked services of the table, each with its server, as ipvsadm -S tells."""
+    lines = run(*inside(router.name, "ipvsadm", "-Sn")).splitlines()
+    return sorted(line for line in lines if line.startswith("-a -f"))
+
+
+def changes(router: DirectRouter, after: int = 0) -> list[str]:
+    return [text for text in router.events()[after:] if CHANGE.match(text)]
+
+
+def test_a_server_without_the_address_is_down_on_both_routers(running: DirectCluster) -> None:
+    for router in running.routers.values():
+        assert services(router) == IN_TABLE
+        assert len(helpers(router)) == len(STATES)
+        down = [text for text in changes(router) if " is DOWN" in text]
+        assert len(down) == len(BAD)
+        where = f"real server {address('d3')}:{PORT} of direct ({DIRECT}:{PORT}/tcp) is DOWN"
+        words = f"no connection within 1 s at {DIRECT}, which it may not have on its loopback"
+        assert any(text.startswith(f"{where}: {words}") for text in down)
+        # Neither status nor its metrics have the helper services.
+        assert {name.partition("/")[0] for name in router.servers()} == {"direct", "six", "tunnel"}
+        assert "FWM" not in router.shown()
+    answers = {running.ask() for _unused in range(4)}
+    assert answers == {"d1", "d2"}
+    assert running.ask(TUNNEL) == "t1"
+
+
+def test_the_plain_check_is_deceived(cluster: DirectCluster) -> None:
+    """Why all this: asked at its own address, the server without the virtual one is well."""
+    try:
+        cluster.start(config(extra=""))
+        router = cluster.routers["r1"]
+        everyone = dict.fromkeys(STATES, "UP")
+        soon(lambda: router.states() == everyone, "every server is up")
+        assert helpers(router) == []
+    finally:
+        cluster.stop()
+
+
+def test_each_check_keeps_one_connection_in_the_table(running: DirectCluster) -> None:
+    router = running.routers["r1"]
+    time.sleep(4)
+    listed = run(*inside("r1", "ipvsadm", "-Lnc")).splitlines()[2:]
+    ends = [line.split()[3] for line in listed]
+    assert len(ends) == len(set(ends)) == len(STATES)
+    counted = run(*inside(router.name, "ipvsadm", "-Ln", "--stats", "-t", f"{DIRECT}:{PORT}"))
+    totals = next(line for line in counted.splitlines() if line.startswith("TCP"))
+    assert totals.split()[2] == "0", "the users' service has counted our checks"
+
+
+def freeze_heart(router: DirectRouter) -> None:
+    """Stop the heart where it is: pulse ends it and resigns for it; lvsd goes on."""
+    os.kill(router.pid("heart"), signal.SIGSTOP)
+
+
+@pytest.mark.parametrize("how", ["frozen heart", "power cut"])
+def test_no_server_changes_state_in_a_takeover(running: DirectCluster, how: str) -> None:
+    one, two = running.routers["r1"], running.routers["r2"]
+    before = {router.name: len(router.events()) for router in (one, two)}
+    if how == "power cut":
+        one.power_off()
+    else:
+        freeze_heart(one)
+    soon(lambda: two.state() == "active", "r2 has taken over")
+    assert steady(two, 5) == set(STATES.items())
+    assert changes(two, before["r2"]) == []
+    assert services(two) == IN_TABLE
+    assert {running.ask() for _unused in range(4)} == {"d1", "d2"}
+    if how == "power cut":
+        return
+    # And the router that has let go, whose lvsd has lived through it.
+    assert steady(one, 3) == set(STATES.items())
+    assert changes(one, before["r1"]) == []
+    assert services(one) == IN_TABLE
+
+
+def test_without_accept_local_the_active_router_says_so_and_judges_nobody(
+    running: DirectCluster,
+) -> None:
+    one, two = running.routers["r1"], running.routers["r2"]
+    before = len(two.events())
+    two.set("accept_local", 0)
+    ready = f"answers from {DIRECT} would be dropped if this router has that address"
+    soon(lambda: any(ready in text for text in two.events()), "the standby says so beforehand")
+    assert ready in two.shown()
+    assert steady(two, 3) == set(STATES.items())  # the standby can check as it is
+    one.power_off()
+    soon(lambda: two.state() == "active", "r2 has taken over")
+    assert steady(two, 6) == set(STATES.items())
+    assert changes(two, before) == []
+    remedy = "set net.ipv4.conf.eth0.accept_local = 1"
+    said = [text for text in two.events()[before:] if "are dropped while" in text]
+    assert len(said) == 2, "one sentence for each virtual address of IPv4"
+    assert all(remedy in text for text in said)
+    assert remedy in two.shown()
+    assert services(two) == IN_TABLE
+    two.set("accept_local", 1)
+    again = "checks through a virtual address work again"
+    soon(lambda: again in two.events()[before:], "it works again")
+    assert remedy not in two.shown()
+    assert changes(two, before) == []
+
+
+def test_helper_services_that_somebody_takes_out_are_mended_and_nobody_is_judged(
+    running: DirectCluster,
+) -> None:
+    router = running.routers["r1"]
+    wanted = helpers(router)
+    before = len(router.events())
+    for _unused in range(3):
+        run(*inside("r1", "ipvsadm", "-C"))
+        soon(lambda: helpers(router) == wanted, "the helper services are back", 10)
+        time.sleep(1.3)
+    assert changes(router, before) == []
+    assert services(router) == IN_TABLE
+
+
+def test_a_restart_of_lvsd_keeps_the_marks(running: DirectCluster) -> None:
+    router = running.routers["r1"]
+    wanted = helpers(router)
+    before = len(router.events())
+    for number in range(3):
+        os.kill(router.pid("lvsd"), signal.SIGKILL)
+        soon(lambda n=number: router.restarts("lvsd") > n, "lvsd runs again")  # type: ignore[misc]
+        soon(lambda: router.states() == STATES, "it knows all servers")
+    assert helpers(router) == wanted
+    assert [
+        text for text in changes(router, before) if " is DOWN" in text and "kept out" not in text
+    ] == []
+
+
+def test_a_reload_without_such_checks_takes_the_helper_services_out(running: DirectCluster) -> None:
+    router = running.routers["r1"]
+    text = config(extra="")
+    router.config.write_text(text, encoding="utf-8")
+    assert router.process is not None
+    router.process.send_signal(signal.SIGHUP)
+    soon(lambda: helpers(router) == [], "the helper services have gone")
+    everyone = dict.fromkeys(STATES, "UP")
+    soon(lambda: router.states() == everyone, "all servers are judged by their own address")
