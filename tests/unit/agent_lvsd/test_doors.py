@@ -14,7 +14,7 @@ import pytest
 from piranha.core.ipvs.errors import IpvsError
 from piranha.core.ipvs.model import ServiceKey, Table
 from piranha.lvsd import doors as doors_module
-from piranha.lvsd.doors import Doors, bind
+from piranha.lvsd.doors import Doors, bind, by_hand
 from piranha.lvsd.surroundings import Surroundings, holding
 from piranha.nanny.outcome import Finding, Result, bad, good, unknown
 from piranha.nanny.spec import SocketCheck, Through, Watch
@@ -34,8 +34,6 @@ REMEDY = "set net.ipv4.conf.eth0.accept_local = 1"
 
 class Socket:
     """What of a socket is used."""
-
-    type = socket.SOCK_STREAM
 
     def __init__(self, taken: Collection[int] = ()) -> None:
         self.bound: tuple[str, int] | None = None
@@ -198,6 +196,35 @@ def test_a_network_that_cannot_be_read() -> None:
     lab.around = STANDBY
     lab.doors.look()
     assert lab.doors.troubles() == []
+
+
+def test_by_hand_the_helper_service_of_the_running_lvsd_is_used() -> None:
+    lab, sock = Lab(), Socket()
+    opener = by_hand(frozenset({VIP}), lambda: lab.kernel, lab._look)
+    assert opener(sock, PLAIN) is None  # type: ignore[arg-type]
+    assert sock.bound is None
+    assert opener(sock, CHECK) is None  # type: ignore[arg-type]
+    (key,) = lab.kernel
+    assert (sock.options[socket.SO_MARK], sock.bound) == (key.fwmark, ("192.0.2.1", 0))
+    lab.around = replace(ACTIVE, accept_local={"eth0": False})
+    refused = opener(sock, CHECK)  # type: ignore[arg-type]
+    assert refused is not None
+    assert refused.words.endswith(REMEDY)
+    lab.kernel = Table()
+    refused = opener(sock, CHECK)  # type: ignore[arg-type]
+    assert refused is not None
+    assert refused.finding is Finding.UNKNOWN
+    assert "lvsd makes it while it runs" in refused.words
+
+
+def test_by_hand_without_the_right_to_read_the_table() -> None:
+    def read() -> Table:
+        raise IpvsError("the kernel's table", "not allowed", "run as root")
+
+    refused = by_hand(frozenset(), read)(Socket(), CHECK)  # type: ignore[arg-type]
+    assert refused is not None
+    assert refused.words.startswith("not checked: ")
+    assert "not allowed" in refused.words
 
 
 def test_without_such_checks_nothing_is_looked_at() -> None:

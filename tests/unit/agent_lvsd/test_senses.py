@@ -50,7 +50,8 @@ class Lab:
         self.hastened: list[Watch] = []
         self.told = Told()
         doors = Doors(lambda _only: doors.table(), lambda _key: True, self._look)
-        self.senses = Senses(doors, self._hasten, self.told)
+        self.senses = Senses(doors, self._hasten)
+        self.senses._news = self.told
         self.senses.configure(watches, frozenset({VIP}))
         self.doors = doors
 
@@ -92,7 +93,7 @@ def test_a_neighbour_that_fails_hastens_all_checks_of_its_address() -> None:
     other = Watch(SocketCheck("tcp", "192.0.2.22", 80, 1.0), 1.0)
     lab = Lab(watch(80), watch(443), THROUGH, other, Watch(NoCheck("none"), 1.0))
     lab.told.news = [Heard(frozenset({SERVER, "192.0.2.99"}), False)]
-    lab.senses._hear()
+    lab.senses.hear()
     assert lab.hastened == [watch(80), watch(443), THROUGH]
 
 
@@ -133,7 +134,7 @@ def test_an_address_that_comes_is_a_reason_to_look_and_trouble_is_told_once() ->
     lab.around = Surroundings(held, {"eth0": False}, {"eth0": 0}, {}, STANDBY.floating)
     before = lab.looks
     lab.told.news = [Heard(frozenset(), True)]
-    lab.senses._hear()
+    lab.senses.hear()
     assert lab.looks == before + 1
     (event,) = lab.senses.look()
     assert event["level"] == "err"

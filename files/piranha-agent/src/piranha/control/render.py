@@ -178,7 +178,7 @@ def _services(found: dict[str, Any], colour: Paint, now: float) -> list[str]:
         rows = [
             (
                 str(server.get("name", "?")),
-                f"{server.get('address', '?')}:{server.get('port', '?')}",
+                _endpoint(server),
                 str(server.get("state", "?")).upper(),
                 _weight(server),
                 *_traffic(server.get("load"), now),
@@ -237,6 +237,11 @@ HEADS = (
 )
 THOUSAND = 1000
 UNITS = ("", "k", "M", "G", "T")
+
+
+def _endpoint(server: dict[str, Any]) -> str:
+    address = str(server.get("address", "?"))
+    return f"{f'[{address}]' if ':' in address else address}:{server.get('port', '?')}"
 
 
 def _weight(server: dict[str, Any]) -> str:

@@ -62,9 +62,9 @@ async def _serve(link_socket: socket.socket, config: Path, run_dir: Path) -> int
             Glance(),
             Keeper(run_dir, lambda level, text: reporter.event(words.event(level, text))),
             Names(run_dir),
-            News(),
         )
         reporter.requests = daemon.requests()
+        daemon.hear(News())
         daemon.start()
         await ended.wait()
         await daemon.stop()

@@ -87,12 +87,10 @@ class Daemon:
         glance: Glance | None = None,
         marks: Keeper | None = None,
         names: Names | None = None,
-        news: News | None = None,
     ) -> None:
         """Nothing happens before `start`. glance: a cheap look; without one all is read again.
 
         marks: keeps the marking rules of services that have firewall marks. names: of lvs.cf.
-        news: of this router's network.
         """
         self._source = Source(config)
         self._names = names or Names()
@@ -107,7 +105,7 @@ class Daemon:
         self._health = Health()
         self._doors = Doors(reconciler.read, reconciler.holds)
         self._engine = Engine(self._on_result, self._doors.open)
-        self._senses = Senses(self._doors, self._engine.hasten, news)
+        self._senses = Senses(self._doors, self._engine.hasten)
         self._orders = StandingOrders(kept)
         self._alarms = Alarms()
         self._changes: list[Change] = []
@@ -122,12 +120,15 @@ class Daemon:
         self._gather = Pace(*GATHER)
         self._telling = Pace(*SNAPSHOT_GAP)
 
+    def hear(self, news: News) -> None:
+        """Hear what the kernel tells of this router's network; without it looks find it later."""
+        self._senses.listen(news)
+
     def start(self) -> None:
         """Read the configuration, adopt the table and begin to check."""
         self._orders.load()
         if self._orders.error is not None:
             self._reporter.event(words.event("err", self._orders.error))
-        self._senses.listen()
         self._load()
         self._look()
         self._tick()

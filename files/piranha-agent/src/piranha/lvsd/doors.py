@@ -19,11 +19,11 @@ from collections.abc import Callable, Collection, Iterable
 from piranha.core.ipvs.errors import IpvsError
 from piranha.core.ipvs.model import ServiceKey, Table
 from piranha.nanny.outcome import Finding, Outcome, Result, unknown
-from piranha.nanny.probe import NetworkCheck, Socket
+from piranha.nanny.probe import NetworkCheck, Opener, Socket
 from piranha.nanny.spec import Watch
 
 from . import vantage
-from .helpers import Helper, Helpers, entry, helper_of, helpers_of
+from .helpers import Helper, Helpers, entry, found_in, helper_of, helpers_of
 from .surroundings import Surroundings, Trouble, trouble
 
 Pair = tuple[str, str]
@@ -178,6 +178,36 @@ class Doors:
         if list(servers.values()) != [wanted]:
             return "its helper service was taken out of the table by somebody else"
         return None
+
+
+def by_hand(
+    floating: frozenset[str], read: Callable[[], Table], look: Look = vantage.look
+) -> Opener:
+    """Give what opens one check made by hand, by the helper service of the lvsd that runs here.
+
+    floating: addresses that move between the routers. read: the kernel's table, IpvsError.
+    """
+
+    def opened(sock: Socket, check: NetworkCheck) -> Outcome | None:
+        helper = helper_of(check)
+        if helper is None:
+            return None
+        try:
+            marks = [mark for mark, found in found_in(read()) if found == helper]
+        except IpvsError as error:
+            return _unknown(str(error).removesuffix("."))
+        if not marks:
+            return _unknown("the kernel has no helper service for it; lvsd makes it while it runs")
+        server = helper[1].server
+        around = look(floating, {server})
+        standing = trouble(around, check.address, server)
+        source = around.source(check.address, server)
+        if source is None or (standing and standing.now):
+            return _unknown(standing.words if standing else "this router has no address for it")
+        bind(sock, marks[0], source, 0, stream=check.protocol == "tcp")
+        return None
+
+    return opened
 
 
 def _unknown(words: str) -> Outcome:

@@ -33,19 +33,19 @@ Hasten = Callable[[Iterable[Watch]], None]
 class Senses:
     """Ears for the kernel's news, and the doors."""
 
-    def __init__(self, doors: Doors, hasten: Hasten, news: News | None) -> None:
+    def __init__(self, doors: Doors, hasten: Hasten) -> None:
         """hasten: makes checks before their time. Nothing is heard before `listen`."""
         self._doors = doors
         self._hasten = hasten
-        self._news = news
+        self._news: News | None = None
         self._watches: dict[str, list[Watch]] = {}
         self._failed: dict[str, float] = {}
         self._told: list[Trouble] = []
 
-    def listen(self) -> None:
+    def listen(self, news: News) -> None:
         """Hear what the kernel tells, from the running loop."""
-        if self._news is not None:
-            asyncio.get_running_loop().add_reader(self._news.fileno(), self._hear)
+        self._news = news
+        asyncio.get_running_loop().add_reader(news.fileno(), self.hear)
 
     def close(self) -> None:
         """Hear no more."""
@@ -95,7 +95,7 @@ class Senses:
             return result
         if result.outcome.finding is Finding.BAD:
             if check.through is not None or result.outcome.words == WORDS[errno.EHOSTUNREACH]:
-                self._hear()
+                self.hear()
             result = self._explained(watch, result)
         return self._doors.credible(check, result, matters=matters)
 
@@ -108,7 +108,8 @@ class Senses:
         text = f"{result.outcome.words}: {target} does not answer {asked}"
         return result._replace(outcome=result.outcome._replace(words=text))
 
-    def _hear(self) -> None:
+    def hear(self) -> None:
+        """Take in all that the kernel has told since."""
         heard = self._news.read() if self._news is not None else None
         if heard is None:
             return

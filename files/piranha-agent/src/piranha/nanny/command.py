@@ -13,7 +13,10 @@ import time
 from dataclasses import fields
 from pathlib import Path
 
+from piranha.core.ipvs.kernel import Kernel
+from piranha.core.ipvs.model import Table
 from piranha.lvsd import names
+from piranha.lvsd.doors import by_hand
 from piranha.lvsd.layout import Layout, LayoutError, RealServer, VirtualService
 from piranha.lvsd.source import Source
 
@@ -54,6 +57,8 @@ def described(check: Check) -> str:
         return f"run {' '.join(check.command)}, {limit}"
     where = f"[{check.address}]" if ":" in check.address else check.address
     where += f":{check.port}/{check.protocol}" if check.port else ""
+    if check.through is not None:
+        where += f" by way of {check.through.server} ({check.through.forward})"
     if isinstance(check, SocketCheck):
         sends = f", send {len(check.send)} bytes" if check.send else ""
         match = f", expect {check.expect.match.value}" if check.expect else ""
@@ -110,16 +115,23 @@ def _layout(config: Path) -> Layout:
 def run(config: Path, name: str) -> tuple[int, list[str]]:
     """Make the checks; gives the exit status and the lines to print."""
     try:
-        chosen = find(_layout(config), name)
+        layout = _layout(config)
+        chosen = find(layout, name)
     except LayoutError as error:
         return UNCHECKED, error.sentences
     except NotFound as error:
         return UNCHECKED, [str(error)]
     lines: list[str] = []
     status = UP
+    opener = by_hand(layout.floating, _table)
     for found in chosen:
         began = time.monotonic()
-        outcome = asyncio.run(perform(found[1].watch.check))
+        outcome = asyncio.run(perform(found[1].watch.check, opener))
         lines += explained(found, outcome, time.monotonic() - began)
         status = max(status, STATUS[outcome.finding])
     return status, lines
+
+
+def _table() -> Table:
+    with Kernel() as kernel:
+        return kernel.read()

@@ -133,6 +133,11 @@ def hub_of(loop: asyncio.AbstractEventLoop) -> Hub:
     return hub
 
 
+def closed(_sock: Socket, _check: NetworkCheck) -> Outcome | None:
+    """The Opener where there is none."""
+    return unknown("not checked: the virtual address can be checked only where lvsd runs")
+
+
 class Attempt:
     """One check, to be made again and again. Each time `done` is called once, within
     `check.limit` seconds (and a step of the wheel), unless it is cancelled.
@@ -155,7 +160,7 @@ class Attempt:
         "_where",
     )
 
-    def __init__(self, check: NetworkCheck, done: Done, opener: Opener) -> None:
+    def __init__(self, check: NetworkCheck, done: Done, opener: Opener = closed) -> None:
         """Nothing happens before `start`. opener: for a check through the virtual address."""
         self._check = check
         self._opener = opener
@@ -341,11 +346,6 @@ class Attempt:
         if sock is not None:
             self._hub.closing(sock.fileno())
             sock.close()
-
-
-def closed(_sock: Socket, _check: NetworkCheck) -> Outcome | None:
-    """The Opener where there is none."""
-    return unknown("not checked: the virtual address can be checked only where lvsd runs")
 
 
 async def probe(check: NetworkCheck, opener: Opener = closed) -> Outcome:
