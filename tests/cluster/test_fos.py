@@ -120,8 +120,14 @@ def test_a_dead_node_is_replaced(cluster: FosCluster, r1: FosRouter, r2: FosRout
     cluster.settled("r2")
 
 
+@pytest.mark.parametrize(
+    "cluster", [config(), config(top=f"deadtime = {DEADTIME}\nmonitor_links = 1")], indirect=True
+)
 def test_a_cut_link_moves_everything(cluster: FosCluster, r1: FosRouter, r2: FosRouter) -> None:
-    """The public cable only: both hear each other on the private one all the while."""
+    """The public cable only: both hear each other on the private one all the while.
+
+    Without monitor_links it is the standby's checks through the network that notice.
+    """
     with cluster.sampled() as both, cluster.traffic() as requests:
         r1.cut(PUBLIC)
         soon(lambda: r2.running() == ALL, "both are on r2")

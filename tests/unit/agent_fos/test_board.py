@@ -225,6 +225,27 @@ def test_what_is_stuck_keeps_all_where_it_is_and_is_tried_again() -> None:
     assert board.moving, "now it can move"
 
 
+def test_all_moves_by_hand_in_order_or_the_reason_is_told() -> None:
+    board = running()
+    refusal, deeds = board.move("anna switches over", 11.0)
+    assert refusal == ""
+    assert acts(deeds) == [("stop", "db")]
+    board.done("db", Act.STOP, True, "succeeded", 11.1)
+    board.done("web", Act.STOP, True, "succeeded", 11.2)
+    assert board.released == "anna switches over"
+    assert not board.word(11.3).weak, "nothing has failed here"
+
+    board = running()
+    board.role(replace(ACTIVE, word=Word(running=False, weak=True)), 11.0)
+    assert board.move("x", 11.1)[0] == "", "whoever asks knows better"
+    board = running()
+    board.role(Role(True, True, None), 11.0)
+    assert board.move("x", 11.1)[0] == "the services stay here: the partner is not heard"
+    board.role(STANDBY, 11.2)
+    assert "ask the one that has them" in board.move("x", 11.3)[0]
+    assert board.moving == ""
+
+
 def test_stop_stops_all_for_good_and_asks_again_what_was_stuck() -> None:
     board = running(WEB)
     assert acts(board.stop(11.0)) == [("stop", "web")]

@@ -163,6 +163,22 @@ class Board:
             self.complaint = ""
         return self.tick(now)
 
+    def move(self, why: str, now: float) -> tuple[str, list[Deed]]:
+        """Somebody wants the services on the partner; gives why that cannot be, else an empty text.
+
+        why: in words. All is stopped here first; the addresses follow (`released`).
+        """
+        stuck = next((e for e in self.entries if e.phase is Phase.STUCK), None)
+        if not self.role_now.holding:
+            return "this router does not have the virtual addresses; ask the one that has them", []
+        if stuck is not None:
+            return f"{stuck.service} could not be stopped here; stop it by hand first", []
+        if unable := self._unable(weak=False):
+            return f"the services stay here: {unable}", []
+        self.moving = why
+        said = self._say("notice", f"{why}; all services are stopped and go to the partner")
+        return "", [said, *self.tick(now)]
+
     def stop(self, now: float) -> list[Deed]:
         """Stop all, for good; also what was stuck, at once."""
         self.stopping = True
@@ -305,8 +321,11 @@ class Board:
             return "the partner is heard and does not say whether services run there"
         return "the partner has not stopped its services yet" if role.word.running else ""
 
-    def _unable(self) -> str:
-        """Say why the partner cannot have the services now; empty where it can."""
+    def _unable(self, *, weak: bool = True) -> str:
+        """Say why the partner cannot have the services now; empty where it can.
+
+        weak: whether it counts that they failed there lately.
+        """
         role = self.role_now
         if not role.partnered:
             return "there is no partner"
@@ -316,7 +335,7 @@ class Board:
             return f"the partner is {role.partner}"
         if role.word is None or role.word.running:
             return "the partner has not stopped its own"
-        return "they failed there as well a short time ago" if role.word.weak else ""
+        return "they failed there as well a short time ago" if weak and role.word.weak else ""
 
     def _consider_moving(self, now: float, deeds: list[Deed]) -> None:
         if not self.role_now.holding or self.stopping or self.moving or self._unable():

@@ -96,7 +96,11 @@ class Daemon:
         if not self._runner.certain:
             self._event("warning", PLAIN)
         self._adopt()
-        self._reporter.requests = {"role": self._role, "reload": self._reload}
+        self._reporter.requests = {
+            "role": self._role,
+            "reload": self._reload,
+            "move": self._move,
+        }
         self._reporter.stop = self._stop
         self._turn()
 
@@ -136,6 +140,13 @@ class Daemon:
             word=from_json(said.get("word")),
         )
         self._carry(self._board.role(role, self._now()))
+        return {}
+
+    def _move(self, said: dict[str, Any]) -> dict[str, Any]:
+        refusal, deeds = self._board.move(str(said.get("why") or "asked to"), self._now())
+        if refusal:
+            raise Refused(refusal)
+        self._carry(deeds)
         return {}
 
     def _reload(self, said: dict[str, Any]) -> dict[str, Any]:

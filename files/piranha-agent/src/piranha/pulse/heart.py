@@ -262,7 +262,12 @@ class Heart:
                     error = f"the heart does not know {other!r}"
                     self._reporter.answer(message.get("ask"), error)
         if self._link.closed and not self._ending:
-            self._stop(now)
+            if self._settings.fos:
+                # Services may run here, and a goodbye would start them elsewhere. Whoever comes
+                # after pulse stops them first (`piranha release`), or adopts all as it is.
+                self._ending = True
+            else:
+                self._stop(now)
 
     def _services(self, message: dict[str, Any], now: float) -> None:
         """What pulse asks in the name of fos: another word to the partner, or to let go."""
