@@ -76,6 +76,12 @@ def _unit() -> list[Step]:
     return steps
 
 
+def _simulation() -> list[Step]:
+    """It makes a process for each processor itself."""
+    argv = _tool("python", "-m", "pytest", "-v", "-rP", "--color=no", "tests/simulation")
+    return [Step("schedules and planted faults", argv, limit=600, count=pytest_count)]
+
+
 def _gates() -> list[Step]:
     here = {"ANSIBLE_COLLECTIONS_PATH": str(STAGE)}
     lint = _tool("ansible-lint", "--offline", "--profile", "production", "--nocolor")
@@ -145,6 +151,7 @@ LAYERS = {
     for layer in (
         Layer("lint", "style, types, rules of the house", _lint),
         Layer("unit", "pure functions, parsers, state machines", _unit),
+        Layer("simulation", "two routers, a lossy network, a made-up clock", _simulation),
         Layer("gates", "the collection as Galaxy and Automation Hub judge it", _gates),
         Layer("kernel", "modules and libraries against the real IPVS table",
               _kernel, _LAB, at_once=2),
@@ -161,6 +168,6 @@ LAYERS = {
 }
 PLANS: dict[str, tuple[str, ...]] = {
     "check": ("lint", "unit"),
-    "test": ("lint", "unit", "gates", "checks", "kernel", "cluster", "molecule"),
+    "test": ("lint", "unit", "simulation", "gates", "checks", "kernel", "cluster", "molecule"),
 }
 __all__ = ["LAYERS", "PLANS", "Count", "Layer"]

@@ -163,11 +163,24 @@ def test_adoption_takes_and_announces_nothing() -> None:
 
 
 @pytest.mark.parametrize("role", Role)
+def test_an_active_one_announces_when_the_partner_may_have_had_the_addresses(role: Role) -> None:
+    made = machine(role, True)
+    (step,) = made.heard(PeerState.STANDBY, 100.1)
+    assert (step.why, step.do) == (Input.RETURNED, (Do.ANNOUNCE,))
+    assert made.heard(PeerState.STANDBY, 100.2) == []
+    (step,) = made.heard(PeerState.STANDBY, 100.3, took=True)
+    assert step.do == (Do.ANNOUNCE,)
+    run(made, 100.3, 105.0)
+    (step,) = made.heard(PeerState.FAULT, 105.1)
+    assert step.do == (Do.ANNOUNCE,)
+
+
+@pytest.mark.parametrize("role", Role)
 def test_a_long_pause_makes_an_active_one_doubt(role: Role) -> None:
     made = machine(role, True)
     made.tick(100.1)
     (step,) = made.woke(100.9)
-    assert step.do == (Do.ROTATE, Do.LOOK, Do.SEND)
+    assert step.do == (Do.DISTRUST, Do.LOOK, Do.SEND)
     (step,) = made.heard(PeerState.ACTIVE, 100.91)
     assert step.do == (Do.RELEASE, Do.SEND)
     assert state(made) is State.STANDBY

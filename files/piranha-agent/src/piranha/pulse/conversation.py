@@ -2,24 +2,34 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Both directions of heartbeats with one partner: is this one new, or did somebody replay it?
 
-There is no common clock. Each side has a session, random at each start, and counts its
-heartbeats. Within the partner's session the count must grow. A session not yet known is
-believed only once it echoes a sequence that we sent a moment ago, which nothing recorded
-earlier can do; until then we answer it at once, so that a true partner can (one round trip):
+The routers' clocks need not agree. Each side has a session, random, and numbers its heartbeats
+with its own clock, in microseconds since its machine booted; a heart that is started again goes on
+with the session of the one before. A heartbeat of the partner is believed if its number is above
+all that were believed in its session, and if one of two things shows that it was sent just now:
 
-- both just started, or one of them again: the first heartbeat is answered, the answer echoed;
-- old traffic replayed, before or after a restart of either: it echoes no session of ours;
+- it echoes a number that we sent a moment ago, which nothing recorded earlier can do;
+- its number is what the partner's clock must show now. The difference between the clocks is known
+  of what was believed before, also by the heart before us; so a partner that does not hear us
+  (a cut in one direction) is still heard, whichever heart was started again.
+
+What follows:
+
+- both just started: the first heartbeat is answered, the answer echoed: one round trip;
+- old traffic replayed, before or after a restart of either: it echoes nothing recent, and its
+  number is that of an earlier time;
 - a session that said goodbye, or was replaced: remembered as closed, and told so when heard
   again, so that a heart which still uses it begins another;
 - one direction lost: whoever is not heard stays unknown, or falls silent;
-- overtaken and doubled datagrams (the same goes over each path): late, counted, dropped.
+- overtaken and doubled datagrams (the same goes over each path): late, counted, dropped;
+- an agent from before the numbers were times says no facts: it is believed within its session,
+  once that was shown by an echo, until it falls silent.
 
 Pure: bytes and times in, bytes and verdicts out. Memory is bounded whatever arrives.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -43,11 +53,15 @@ REMEMBERED = 256
 """Closed sessions remembered. Older ones are still refused: they echo nothing recent."""
 ANSWERS = 8
 """Answers to unknown sessions in one keepalive, at most: replays must not make us a flood."""
-OVERTAKEN = 16
-"""A sequence at most this far behind the highest is late; further behind it is a replay."""
+TICKS = 1_000_000
+"""Sequences in a second: they are the sender's clock."""
+DRIFT = 1e-3
+"""Clocks drift apart by no more than this share of the time; quartz is a tenth of it."""
 FRESH_AT_LEAST = 0.5
 """Seconds for which an echo of ours counts as recent, at the least; else two dead times."""
 
+_TIMED = (Kind.FACTS, Kind.SERVICES)
+"""What only agents say whose sequences are times."""
 _FAREWELLS = (PeerState.LEAVING, PeerState.RESIGNED)
 
 
@@ -80,11 +94,39 @@ class Answer:
     sequence: int
 
 
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What the next heart must know of the partner to hear it at once.
+
+    apart: our clock less the partner's, in seconds, at most, when ours showed `at`.
+    """
+
+    session: bytes
+    apart: float
+    at: float
+
+
 @dataclass(slots=True)
 class _Partner:
     session: bytes = NO_SESSION
     highest: int = 0
-    confirmed: bool = False
+    believed: bool = False
+    """It was shown to speak now, and has not been silent since."""
+    timed: bool = False
+    """Its sequences are times."""
+    apart: float = 0.0
+    at: float = 0.0
+
+    def sent_at(self, sequence: int, now: float) -> float:
+        """Give when our clock showed that, at the latest."""
+        return sequence / TICKS + self.apart + DRIFT * (now - self.at)
+
+    def time(self, sequence: int, now: float, anew: bool) -> None:
+        """Learn how far the clocks are apart: nothing arrives before it was sent."""
+        apart = now - sequence / TICKS
+        if not anew:
+            apart = min(apart, self.apart + DRIFT * (now - self.at))
+        self.apart, self.at = apart, now
 
 
 class Conversation:
@@ -111,7 +153,7 @@ class Conversation:
         self._new_session = new_session
         self.session = new_session()
         self._sequence = 0
-        self._sent: deque[tuple[float, int]] = deque(maxlen=256)
+        self._floor, self._floor_at = 0, 0.0
         self._partner = _Partner()
         self._candidate: tuple[float, Answer] | None = None
         self._closed: OrderedDict[bytes, None] = OrderedDict()
@@ -121,18 +163,47 @@ class Conversation:
 
     def pace(self, keepalive: float, deadtime: float) -> None:
         """Use other intervals, in seconds, from now on."""
-        self._keepalive = keepalive
+        self._keepalive, self._deadtime = keepalive, deadtime
         self._fresh = max(2 * deadtime, FRESH_AT_LEAST)
 
-    def rotate(self) -> None:
-        """Begin a new session and believe the partner again only after a fresh echo.
+    def resume(self, session: bytes | None, memory: Memory | None, now: float) -> None:
+        """Go on where the heart before us ended: with its session, and what it knew.
 
-        Whatever waits in a queue, or was recorded, was sent before this and so proves nothing.
+        The clock must be the same one, so this is for one boot of the machine only.
         """
+        self.session = session or self.session
+        if memory is not None:
+            self._partner = _Partner(memory.session, 0, False, True, memory.apart, memory.at)
+        self._floor, self._floor_at = int(now * TICKS), now
+
+    @property
+    def known(self) -> bytes | None:
+        """The partner's session, where `memory` tells of one."""
+        return self._partner.session if self._partner.timed else None
+
+    @property
+    def memory(self) -> Memory | None:
+        """What `resume` takes in the next heart; None where nothing is known."""
+        known = self._partner
+        return Memory(known.session, known.apart, known.at) if known.timed else None
+
+    def rotate(self) -> None:
+        """Begin a new session, since the partner takes this one for ended."""
         self.session = self._new_session()
-        self._sequence = 0
-        self._sent.clear()
-        self._partner.confirmed = False
+        self._floor = 0
+
+    def distrust(self, now: float) -> None:
+        """Believe only what the partner says from now on.
+
+        Whatever waits in a queue, or was held back, was sent before.
+        """
+        self._floor, self._floor_at = self._sequence + 1, now
+        self._partner.believed = False
+        self._candidate = None
+
+    def silent(self, now: float) -> None:
+        """The partner was not heard for a dead time: what it says must show that it is no relic."""
+        self.distrust(now)
 
     @property
     def sequence(self) -> int:
@@ -148,8 +219,7 @@ class Conversation:
         body: bytes = b"",
     ) -> bytes:
         """Give the next heartbeat to send, now; `answer` replaces the usual echo."""
-        self._sequence += 1
-        self._sent.append((now, self._sequence))
+        self._sequence = max(self._sequence + 1, int(now * TICKS))
         echo = answer or self._usual_echo(now)
         return encode(
             Heartbeat(
@@ -177,7 +247,7 @@ class Conversation:
         return verdict
 
     def _usual_echo(self, now: float) -> Answer:
-        if self._partner.confirmed:
+        if self._partner.believed:
             return Answer(Echo.SEEN, self._partner.session, self._partner.highest)
         if self._candidate is not None and now - self._candidate[0] <= self._fresh:
             return self._candidate[1]
@@ -194,27 +264,52 @@ class Conversation:
             return self._answered(Reason.CLOSED, Echo.CLOSED, beat, now)
         known = beat.session == self._partner.session
         if known and beat.sequence <= self._partner.highest:
-            behind = self._partner.highest - beat.sequence
-            return self._reject(Reason.LATE if behind < OVERTAKEN else Reason.REPLAY)
-        introduced = not (known and self._partner.confirmed)
-        if introduced and not self._echoes_us(beat, now):
+            behind = (self._partner.highest - beat.sequence) / TICKS
+            return self._reject(Reason.LATE if behind < self._fresh else Reason.REPLAY)
+        echoes = self._echoes_us(beat, now)
+        if known and beat.state in _FAREWELLS and not self._partner.believed and not echoes:
+            # It ends its session, whenever it was said; but much may have happened since.
+            self._end_of(beat.session)
+            return self._reject(Reason.LATE)
+        if not echoes and not (known and self._speaks_now(beat, now)):
             verdict = self._answered(Reason.UNCONFIRMED, Echo.SEEN, beat, now)
             if verdict.answer is not None:
                 self._candidate = (now, verdict.answer)
             return verdict
-        self._take(beat)
+        introduced = not (known and self._partner.believed)
+        self._take(beat, now, echoes)
         closed_us = beat.echo is Echo.CLOSED and beat.echo_session == self.session
-        return Accepted(beat, introduced and self._partner.confirmed, closed_us)
+        return Accepted(beat, introduced and self._partner.believed, closed_us)
 
-    def _take(self, beat: Heartbeat) -> None:
-        if self._partner.session not in (beat.session, NO_SESSION):
+    def _speaks_now(self, beat: Heartbeat, now: float) -> bool:
+        """Whether a heartbeat of the known session needs no echo to be believed."""
+        partner = self._partner
+        if beat.state in _FAREWELLS or not partner.timed:
+            return partner.believed
+        sent = partner.sent_at(beat.sequence, now)
+        return sent >= self._floor_at and now - sent <= self._deadtime
+
+    def _take(self, beat: Heartbeat, now: float, echoes: bool) -> None:
+        known = beat.session == self._partner.session
+        if not known and self._partner.session != NO_SESSION:
             self._close(self._partner.session)
-        if beat.state in _FAREWELLS:
-            self._close(beat.session)
-            self._partner = _Partner()
-        else:
-            self._partner = _Partner(beat.session, beat.sequence, confirmed=True)
         self._candidate = None
+        if beat.state in _FAREWELLS:
+            self._end_of(beat.session)
+            return
+        if not known:
+            self._partner = _Partner(beat.session)
+        partner = self._partner
+        partner.highest, partner.believed = beat.sequence, True
+        if beat.kind in _TIMED or partner.timed:
+            # An echo says for sure that its sender speaks now: its clock may have been set.
+            late = echoes and now - partner.sent_at(beat.sequence, now) > self._deadtime
+            partner.time(beat.sequence, now, anew=late or not partner.timed)
+            partner.timed = True
+
+    def _end_of(self, session: bytes) -> None:
+        self._close(session)
+        self._partner = _Partner()
 
     def _close(self, session: bytes) -> None:
         self._closed[session] = None
@@ -222,18 +317,12 @@ class Conversation:
             self._closed.popitem(last=False)
 
     def _echoes_us(self, beat: Heartbeat, now: float) -> bool:
-        """Whether it proves that its sender heard us a moment ago.
-
-        A farewell proves it too where it echoes us, as the heart's own goodbye does; the one
-        that a supervisor says has no echo, so it counts in a session already known only.
-        """
-        while self._sent and now - self._sent[0][0] > self._fresh:
-            self._sent.popleft()
+        """Whether it proves that its sender heard us a moment ago."""
         return (
-            beat.echo is Echo.SEEN
+            beat.echo is not Echo.NONE
             and beat.echo_session == self.session
-            and bool(self._sent)
-            and self._sent[0][1] <= beat.echo_sequence <= self._sent[-1][1]
+            and self._floor <= beat.echo_sequence <= self._sequence
+            and now - beat.echo_sequence / TICKS <= self._fresh
         )
 
     def _answered(self, reason: Reason, echo: Echo, beat: Heartbeat, now: float) -> Rejected:

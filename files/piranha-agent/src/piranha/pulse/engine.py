@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from .conversation import Accepted, Conversation
+from piranha import __version__
+
+from .conversation import Accepted, Answer, Conversation, Memory
+from .facts import Facts
 from .handover import confirmed, receipt
-from .machine import HOLDING, SAID, Do, Input, Machine, State, Step, Timing
-from .wire import Key, Kind, PeerState, Reason
+from .machine import HOLDING, Do, Input, Machine, State, Step, Timing
+from .wire import Heartbeat, Key, Kind, PeerState, Reason
 from .word import Word, decode, encode
 
 
@@ -29,7 +32,7 @@ class Deed(enum.Enum):
     ANNOUNCE = "announce"
     LOOK = "look"
     SESSION = "session"
-    """The session has changed: whoever may have to say goodbye for us must learn it."""
+    """Our session or what we know of the partner's has changed: to be kept (ledger.py)."""
     HAND_OVER = "hand over"
     """Give the partner our connections; see `hand` and `confirmed`."""
     TAKE = "take"
@@ -50,6 +53,8 @@ class Effect:
     text: str = ""
 
 
+KEEP = 60.0
+"""Seconds between two times that what is known of the partner's clock is kept."""
 GOODBYES = 3
 """How often a goodbye is said; a lost one costs the clients a dead time."""
 
@@ -101,10 +106,19 @@ class Engine:
         """What the partner said last of its own."""
         self.unfit_for = ""
         """Why this router gave the addresses up by itself; counts while it is in FAULT."""
+        self.facts = Facts(__version__, takes=int.from_bytes(new_session()[:2], "big"))
+        """What the partner is told of us; the shell sets the numbers."""
+        self.partner_facts: Facts | None = None
+        self._kept: bytes | None = None
+        self._keep_at = now
 
     def start(self, now: float, holding: bool) -> list[Effect]:
         """Begin; `holding`: the kernel has the addresses and they were ours before."""
         return self._carry(self.machine.start(now, holding), now)
+
+    def resume(self, session: bytes | None, memory: Memory | None, now: float) -> None:
+        """Speak on where the heart before this one ended; to be called before `start`."""
+        self.conversation.resume(session, memory, now)
 
     def woke(self, now: float) -> list[Effect]:
         """To be called first at each wake-up, before anything is read."""
@@ -117,26 +131,46 @@ class Engine:
         if not isinstance(verdict, Accepted):
             if verdict.answer is None or not self.machine.timing.partnered:
                 return []
-            said = SAID[self.machine.state]
-            return [Effect(Deed.SEND, self.conversation.compose(said, now, verdict.answer))]
+            return self._send(now, answer=verdict.answer)
         if not self.machine.timing.partnered:
             return []
         effects = []
         if verdict.closed_us:
-            effects += self._rotate(now)
+            self.conversation.rotate()
+            effects.append(Effect(Deed.SESSION))
         self.partner_digest = verdict.beat.digest
         self.partner_word = decode(verdict.beat.kind, verdict.beat.body) or self.partner_word
-        steps = self.machine.heard(verdict.beat.state, now)
+        steps = self.machine.heard(verdict.beat.state, now, self._learn(verdict.beat))
         effects += self._carry(steps, now)
         if verdict.introduced and not any(effect.deed is Deed.SEND for effect in effects):
             effects += self._send(now)
         if verdict.beat.kind is Kind.CONNECTIONS:
             effects.append(Effect(Deed.TAKE, verdict.beat.body, verdict.beat.sequence))
-        return effects
+        return effects + self._keep(now)
+
+    def _learn(self, beat: Heartbeat) -> bool:
+        """Note the partner's facts; True where they say that it had the addresses meanwhile."""
+        facts = Facts.decode(beat.body) if beat.kind is Kind.FACTS else None
+        if facts is None:
+            return False
+        before, self.partner_facts = self.partner_facts, facts
+        return before is not None and before.takes != facts.takes
 
     def tick(self, now: float) -> list[Effect]:
         """To be called last at each wake-up, after everything was read."""
-        return self._carry(self.machine.tick(now), now)
+        heard = self.machine.partner is not None
+        steps = self.machine.tick(now)
+        if heard and self.machine.partner is None:
+            self.conversation.silent(now)
+        return self._carry(steps, now) + self._keep(now)
+
+    def _keep(self, now: float) -> list[Effect]:
+        """Have kept what the next heart must know, where it has changed, and now and then."""
+        known = self.conversation.known
+        if known == self._kept and (now < self._keep_at or known is None):
+            return []
+        self._kept, self._keep_at = known, now + KEEP
+        return [Effect(Deed.SESSION)]
 
     def lost(self, now: float) -> list[Effect]:
         """The answer to LOOK where the kernel does not hold the addresses."""
@@ -197,7 +231,7 @@ class Engine:
 
     def take(self, sequences: tuple[int, ...], now: float) -> list[Effect]:
         """Confirm portions that TAKE gave; none: this router cannot take connections."""
-        said, body = SAID[self.machine.state], receipt(sequences)
+        said, body = self.machine.said(), receipt(sequences)
         data = self.conversation.compose(said, now, kind=Kind.TAKEN, body=body)
         return [Effect(Deed.SEND, data)]
 
@@ -234,16 +268,18 @@ class Engine:
     def _do(self, do: Do, state: State, now: float) -> list[Effect]:
         match do:
             case Do.SEND:
-                return self._send(now, SAID[state])
+                return self._send(now, self.machine.said(state))
             case Do.GOODBYE:
                 return [Effect(Deed.GOODBYE)] * (GOODBYES if self.machine.timing.partnered else 0)
             case Do.HAND_OVER:
                 # To a partner that is not there, or holds the addresses too, nothing moves.
                 ready = self.machine.partner is PeerState.STANDBY
                 return [Effect(Deed.HAND_OVER)] if ready else []
-            case Do.ROTATE:
-                return self._rotate(now)
+            case Do.DISTRUST:
+                self.conversation.distrust(now)
+                return []
             case Do.ACQUIRE:
+                self.facts = replace(self.facts, takes=self.facts.takes + 1)
                 return [Effect(Deed.ACQUIRE)]
             case Do.RELEASE:
                 return [Effect(Deed.RELEASE)]
@@ -252,18 +288,15 @@ class Engine:
             case Do.LOOK:
                 return [Effect(Deed.LOOK)]
 
-    def _send(self, now: float, state: PeerState | None = None) -> list[Effect]:
+    def _send(
+        self, now: float, state: PeerState | None = None, answer: Answer | None = None
+    ) -> list[Effect]:
         if not self.machine.timing.partnered:
             return []
-        said = SAID[self.machine.state] if state is None else state
-        kind, body = Kind.PLAIN, b""
-        if self.word is not None:
-            kind, body = Kind.SERVICES, encode(self.word)
-        return [Effect(Deed.SEND, self.conversation.compose(said, now, kind=kind, body=body))]
-
-    def _rotate(self, now: float) -> list[Effect]:
-        self.conversation.rotate()
-        return [Effect(Deed.SESSION)]
+        said = self.machine.said() if state is None else state
+        body = self.facts.encode() if self.word is None else encode(self.word)
+        kind = Kind.FACTS if self.word is None else Kind.SERVICES
+        return [Effect(Deed.SEND, self.conversation.compose(said, now, answer, kind, body))]
 
     # -- what an operator asks ----------------------------------------------------------------
 

@@ -90,6 +90,8 @@ class Heart:
         now = clock()
         before = ledger.read_session(self._run_dir)
         self._sessions = before.sessions if before else ()
+        if before is not None and before.resumable:
+            self._engine.resume(before.sessions[0], before.memory, now)
         self._note_session()
         self._carry(self._engine.start(now, self._holding.adopt(now)), now)
         self._see_links(now)
@@ -191,6 +193,7 @@ class Heart:
                 case Deed.LOOK:
                     if self._holding.gone():
                         self._carry(self._engine.lost(now), now)
+                        break  # what follows was meant for an owner
                 case Deed.SESSION:
                     self._note_session()
                 case Deed.HAND_OVER:
@@ -227,6 +230,8 @@ class Heart:
             port=self._settings.port,
             key_file=self._settings.key_file,
             digest=self._settings.digest,
+            memory=self._engine.conversation.memory,
+            boot=ledger.boot_id(),
         )
         try:
             ledger.write_session(self._run_dir, speaker)

@@ -4,7 +4,8 @@
 
 addresses.json  the virtual addresses, written before they are set, and whether they are to be
                 held: a heart that starts adopts them only then
-session.json    how to say goodbye in the heart's place (0600: who has it and the key may)
+session.json    how to say goodbye in the heart's place (0600: who has it and the key may), and
+                what the next heart needs to go on with the conversation where this one ended
 
 Both are written to a temporary file and renamed, so a reader sees an old or a new one whole.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ from typing import Any
 
 from piranha.net.addresses import VirtualAddress
 
+from .conversation import Memory
 from .heart_settings import Route
 from .wire import DIGEST_SIZE, SESSION_SIZE, Role
 
@@ -50,6 +53,23 @@ class Spokesman:
     port: int
     key_file: Path
     digest: bytes
+    memory: Memory | None = None
+    """What is known of the partner."""
+    boot: str = ""
+    """The boot of this machine in which it was written; sessions and times end with it."""
+
+    @property
+    def resumable(self) -> bool:
+        """Whether a heart may go on with the session: it is of this boot."""
+        return self.boot != "" and self.boot == boot_id() and self.sessions != ()
+
+
+def boot_id() -> str:
+    """Give what tells this boot of the machine from all others; empty where nothing does."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def write_addresses(run_dir: Path, addresses: Iterable[VirtualAddress], hold: bool) -> None:
@@ -79,6 +99,8 @@ def write_session(run_dir: Path, speaker: Spokesman) -> None:
             "port": speaker.port,
             "key_file": str(speaker.key_file),
             "digest": speaker.digest.hex(),
+            "boot": speaker.boot,
+            "partner": _from_memory(speaker.memory),
         },
     )
 
@@ -98,9 +120,28 @@ def read_session(run_dir: Path) -> Spokesman | None:
             port=int(content["port"]),
             key_file=Path(content["key_file"]),
             digest=digest,
+            memory=_to_memory(content.get("partner")),
+            boot=str(content.get("boot", "")),
         )
     except (KeyError, TypeError, ValueError):
         return None
+
+
+def _from_memory(memory: Memory | None) -> dict[str, Any] | None:
+    if memory is None:
+        return None
+    return {"session": memory.session.hex(), "apart": memory.apart, "at": memory.at}
+
+
+def _to_memory(content: object) -> Memory | None:
+    """Read it; what makes no sense counts as nothing known."""
+    if not isinstance(content, dict):
+        return None
+    memory = Memory(
+        bytes.fromhex(content["session"]), float(content["apart"]), float(content["at"])
+    )
+    sound = math.isfinite(memory.apart) and math.isfinite(memory.at)
+    return memory if sound and len(memory.session) == SESSION_SIZE else None
 
 
 def forget(run_dir: Path) -> None:

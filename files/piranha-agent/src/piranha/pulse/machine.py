@@ -23,6 +23,8 @@ Rules behind the tables:
 - A router of which an interface of the virtual addresses has lost its link takes nothing, and
   lets go as soon as it knows of a partner that can take over, or has. Without one it keeps what
   it has: nobody else serves, and the other interfaces may still be of use.
+- Whoever is active announces the addresses again when it hears that the partner had them
+  meanwhile, and when it hears a partner that was silent, which may have had them.
 - Whoever is asked to stop hands its connections over before it lets go of the addresses, since a
   packet that comes before its connection is answered with a reset; and those that began meanwhile
   once it has let go, before the goodbye.
@@ -78,6 +80,7 @@ class Input(enum.Enum):
     PEER_DOUBT = "the partner holds the addresses in doubt"
     PEER_FAULT = "the partner cannot hold the addresses"
     PEER_GONE = "the partner has said goodbye"
+    RETURNED = "the partner may have had the addresses meanwhile"
     UNYIELDING = "the partner stays active though we are"
     PAUSED = "this heart did not run for a while"
     LOST = "the kernel no longer holds the addresses"
@@ -100,8 +103,8 @@ class Do(enum.Enum):
     SEND = "send"
     """A heartbeat now."""
     GOODBYE = "goodbye"
-    ROTATE = "rotate"
-    """Begin a new session: believe nothing that may have waited in a queue."""
+    DISTRUST = "distrust"
+    """Believe nothing that was said before now: it may have waited in a queue."""
     LOOK = "look"
     """See whether the kernel still holds the addresses, and call `lost` if not."""
 
@@ -117,7 +120,7 @@ class Next:
 _TAKE = Next(State.ACTIVE, (Do.ACQUIRE, Do.ANNOUNCE, Do.SEND))
 _GIVE_WAY = Next(State.STANDBY, (Do.RELEASE, Do.SEND))
 _SURE = Next(State.ACTIVE, (Do.ANNOUNCE, Do.SEND))
-_DOUBT = Next(State.DOUBT, (Do.ROTATE, Do.LOOK, Do.SEND))
+_DOUBT = Next(State.DOUBT, (Do.DISTRUST, Do.LOOK, Do.SEND))
 _LEAVE = Next(State.STOPPED, (Do.HAND_OVER, Do.RELEASE, Do.HAND_OVER, Do.GOODBYE))
 _BROKEN = Next(State.FAULT, (Do.RELEASE, Do.SEND))
 _NO_LINK = Next(State.FAULT, (Do.HAND_OVER, Do.RELEASE, Do.SEND))
@@ -144,12 +147,13 @@ _COMMON: dict[State, dict[Input, Next]] = {
         SILENT=_TAKE,
         PEER_GONE=_TAKE,
         PEER_FAULT=_TAKE,
-        PAUSED=Next(State.STANDBY, (Do.ROTATE, Do.SEND)),
+        PAUSED=Next(State.STANDBY, (Do.DISTRUST, Do.SEND)),
         UNLINKED=Next(State.FAULT, (Do.SEND,)),
         STOP=Next(State.STOPPED, (Do.GOODBYE,)),
     ),
     State.ACTIVE: _row(
         State.ACTIVE,
+        RETURNED=Next(State.ACTIVE, (Do.ANNOUNCE,)),
         PEER_ACTIVE=_GIVE_WAY,
         PAUSED=_DOUBT,
         LOST=Next(State.ACTIVE, (Do.ACQUIRE, Do.ANNOUNCE)),
@@ -188,7 +192,7 @@ _COMMON: dict[State, dict[Input, Next]] = {
     ),
     State.FAULT: _row(
         State.FAULT,
-        PAUSED=Next(State.FAULT, (Do.ROTATE, Do.SEND)),
+        PAUSED=Next(State.FAULT, (Do.DISTRUST, Do.SEND)),
         RETRY=Next(State.STANDBY, (Do.SEND,)),
         LINKED=Next(State.STANDBY, (Do.SEND,)),
         STOP=Next(State.STOPPED, (Do.GOODBYE,)),
@@ -205,7 +209,10 @@ _BY_ROLE: dict[Role, dict[State, dict[Input, Next]]] = {
     },
     # A backup that no primary counts on (backup_active = 0) must hold nothing.
     Role.BACKUP: {
-        state: {Input.ALONE: _GIVE_WAY} for state in (State.ACTIVE, State.CONTESTED, State.DOUBT)
+        State.ACTIVE: {Input.ALONE: _GIVE_WAY},
+        # Only a primary that becomes the backup meanwhile comes here, and goes at once.
+        State.CONTESTED: {Input.ALONE: _GIVE_WAY, Input.PEER_ACTIVE: _GIVE_WAY},
+        State.DOUBT: {Input.ALONE: _GIVE_WAY},
     },
 }
 
@@ -287,14 +294,17 @@ class Machine:
         steps = self._feed(Input.ADOPT if holding else Input.START, now)
         return steps + self._alone(now)
 
-    def heard(self, beat: PeerState, now: float) -> list[Step]:
-        """The partner has said what it is."""
+    def heard(self, beat: PeerState, now: float, took: bool = False) -> list[Step]:
+        """The partner has said what it is; `took`: and that it took the addresses meanwhile."""
         why = _HEARD[beat]
         gone = why is Input.PEER_GONE
+        returned = (took or self.partner is None) and not gone
         self.heard_at = now
         self.partner = None if gone else beat
         self._dead_at = now + self.timing.deadtime
-        return self._feed(why, now) + self._unlinked(now)
+        # First, so that nobody gives way to a router that cannot serve.
+        steps = self._unlinked(now) + self._feed(why, now)
+        return self._feed(Input.RETURNED, now) + steps if returned and not steps else steps
 
     def woke(self, now: float) -> list[Step]:
         """The caller runs again, and has not yet read what waits in its sockets.
@@ -363,8 +373,12 @@ class Machine:
     def retime(self, timing: Timing, now: float) -> list[Step]:
         """Use other numbers from now on; the role may change as well."""
         self.timing = timing
+        if not timing.partnered:
+            self.partner = None
         self._dead_at = now + timing.deadtime
         self._send_at = min(self._send_at, now + timing.keepalive)
+        if self.state is State.CONTESTED and timing.role is Role.BACKUP:
+            return self._feed(Input.PEER_ACTIVE, now)
         return self._alone(now)
 
     @property
@@ -377,6 +391,13 @@ class Machine:
         if self.state in HOLDING and self.partner not in _ABLE:
             return []
         return self._feed(Input.UNLINKED, now)
+
+    def said(self, state: State | None = None) -> PeerState:
+        """What the partner is to be told of a state, or of the present one."""
+        state = state or self.state
+        if state in HOLDING and not self.linked and self.timing.partnered:
+            return PeerState.DOUBT  # whoever can serve is not to give way to us
+        return SAID[state]
 
     def _alone(self, now: float) -> list[Step]:
         return [] if self.timing.partnered else self._feed(Input.ALONE, now)

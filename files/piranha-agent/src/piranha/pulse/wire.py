@@ -99,7 +99,9 @@ class Kind(enum.IntEnum):
     TAKEN = 2
     """The receipt for such."""
     SERVICES = 3
-    """What the sender has to say of its failover services (word.py)."""
+    """What the sender has to say of its failover services (word.py); its sequences are times."""
+    FACTS = 4
+    """What the sender knows of itself (facts.py); its sequences are times (conversation.py)."""
 
 
 class Reason(enum.Enum):
@@ -132,6 +134,10 @@ class Key:
     def of(cls, secret: bytes) -> Key:
         """Make a key of 32 random bytes."""
         return cls(secret, hmac.digest(secret, b"piranha heartbeat key id", "sha256")[:4])
+
+    def seal(self, signed: bytes) -> bytes:
+        """Give the code of authentication over these bytes, `MAC_SIZE` of them."""
+        return hmac.digest(self.secret, signed, "sha256")
 
     def __repr__(self) -> str:  # the secret must not reach a log through a traceback
         return f"Key(id={self.id.hex()})"
@@ -179,7 +185,7 @@ def encode(beat: Heartbeat, key: Key) -> bytes:
         beat.digest,
     )
     signed = head + beat.body
-    return signed + hmac.digest(key.secret, signed, "sha256")
+    return signed + key.seal(signed)
 
 
 def decode(data: bytes, keys: tuple[Key, ...]) -> Heartbeat | Refused:
@@ -200,8 +206,7 @@ def decode(data: bytes, keys: tuple[Key, ...]) -> Heartbeat | Refused:
     key = next((key for key in keys if key.id == fields[5]), None)
     if key is None:
         return Refused(Reason.KEY)
-    mac = hmac.digest(key.secret, data[:-MAC_SIZE], "sha256")
-    if not hmac.compare_digest(mac, data[-MAC_SIZE:]):
+    if not hmac.compare_digest(key.seal(data[:-MAC_SIZE]), data[-MAC_SIZE:]):
         return Refused(Reason.FORGED)
     try:
         state, role, echo = PeerState(fields[2]), Role(fields[3]), Echo(fields[4])

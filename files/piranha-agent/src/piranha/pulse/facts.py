@@ -1,0 +1,65 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a router tells its partner of itself beside its state, as the body of a heartbeat. Pure.
+
+Layout, in network byte order: flags (1 byte); how often it took the addresses, virtual services
+that can be served, and all of them (2 each); connections (4); length of the version (1); the
+version in ASCII. More may follow in later versions and is not looked at; an agent from before there
+were facts takes none of it.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+_HEAD = struct.Struct("!BHHHIB")
+_WANTS = 1
+_LONGEST = 64
+_SHORT, _LONG = (1 << 16) - 1, (1 << 32) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The sender's facts.
+
+    able, of: how many virtual services it could serve, and how many there are.
+    connections: entries in its kernel's connection table.
+    wants: it asks for the addresses (preempt).
+    takes: how often it took the addresses, from a random number on: it tells whether the sender
+    had them since it was heard last.
+    """
+
+    version: str = ""
+    able: int = 0
+    of: int = 0
+    connections: int = 0
+    wants: bool = False
+    takes: int = 0
+
+    def encode(self) -> bytes:
+        """Give the body; what is too large counts as the largest number."""
+        version = self.version.encode("ascii", "replace")[:_LONGEST]
+        return (
+            _HEAD.pack(
+                _WANTS if self.wants else 0,
+                self.takes & _SHORT,
+                min(self.able, _SHORT),
+                min(self.of, _SHORT),
+                min(self.connections, _LONG),
+                len(version),
+            )
+            + version
+        )
+
+    @classmethod
+    def decode(cls, body: bytes) -> Facts | None:
+        """Read a body; None where it is none."""
+        if len(body) < _HEAD.size:
+            return None
+        flags, takes, able, of, connections, length = _HEAD.unpack_from(body)
+        version = body[_HEAD.size : _HEAD.size + length]
+        if len(version) != length or length > _LONGEST:
+            return None
+        text = "".join(c for c in version.decode("ascii", "replace") if c.isprintable())
+        return cls(text, able, of, connections, bool(flags & _WANTS), takes)

@@ -1,0 +1,345 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What must hold, and for how long it may not.
+
+Conditions change at moments only, so they are looked at when something has changed; a promise
+that was broken in between is then seen by how long it was. All bounds are stated here:
+
+- Two owners while both hear each other: one dead time and two intervals.
+- Two owners while one can hear the other: two dead times and two intervals.
+- When two owners hear each other at last, one goes on: there is no gap; and where one of them had
+  slept, it is the other.
+- Who is no owner's heart any more (it hangs, it cannot be started) is resigned for in half a dead
+  time and a twentieth, if the supervisor runs.
+- No owner while one is able: one dead time and two intervals where nothing else has gone wrong
+  and the other one does not run; two dead times and four intervals, one dead time more where the
+  network loses or delays, or did so within three dead times; and the start delay.
+- After a goodbye or a resignation that could be heard: no owner for a few milliseconds, and the
+  next owner has every connection.
+- An owner whose interfaces have no link, beside one that has it: one dead time, two intervals.
+- The clients reach the only owner after one dead time and four intervals.
+- Whoever takes the addresses announces them in the same moment.
+- Nobody takes or lets go once nothing has happened for five dead times.
+- What a router says of itself is so; what it announces it has.
+- A router believes only what its partner said, a short while ago, and in the order it was said.
+- A portion of connections is taken once, and only if the partner gave it.
+- In the end there is one owner, one standby, and they hear each other.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from piranha.pulse.conversation import FRESH_AT_LEAST
+from piranha.pulse.machine import State
+from piranha.pulse.wire import Kind, PeerState
+
+from .network import DELAY
+
+if TYPE_CHECKING:
+    from .router import Router
+    from .world import World
+
+STATE_AT, KIND_AT = 5, 15  # wire.py: where a datagram says what its sender is, and what it carries
+HOLDERS = (PeerState.ACTIVE, PeerState.DOUBT)
+PROMPT = 10 * DELAY + 0.002
+
+
+class Promises:
+    """Watches a world."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.portions: set[tuple[int, bytes]] = set()
+        self.taken = 0
+        self._took: set[tuple[int, bytes]] = set()
+        self._said: dict[bytes, tuple[int, float]] = {}
+        self._calm_since: float | None = None
+        self._clean_since: float | None = None
+        self._half_since: float | None = None
+        self._none_since: float | None = None
+        self._able_since: list[float | None] = [None, None]
+        self._two_since: float | None = None
+        self._astray_since: float | None = None
+        self._useless_since: float | None = None
+        self._disturbed_at = self._reconfigured_at = 0.0
+        self._contest = 0.0
+        self._talk_since: float | None = None
+        self._acquainted = False
+        self._mute_since: list[float | None] = [None, None]
+        self._two_at = -1.0
+        self._sleeper: tuple[Router, float] | None = None
+        self._unannounced: Router | None = None
+        self._latest = [0.0, 0.0]
+        self._heir: tuple[Router, float, frozenset[int]] | None = None
+
+    # -- what lasts -----------------------------------------------------------------------------
+
+    def look(self) -> None:
+        """Something has changed: judge how it was until now, then note how it is."""
+        self._judge()
+        world = self.world
+        one, two = world.routers
+        both = one.runs and two.runs
+        clean = world.network.clean
+        calm = both and clean and not one.broken and not two.broken and self._paired()
+        useless = calm and one.linked is not two.linked and (
+            (one.holds and not one.linked) or (two.holds and not two.linked)
+        )
+        self._useless_since = self._since(self._useless_since, useless)
+        self._clean_since = self._since(self._clean_since, clean)
+        self._calm_since = self._since(self._calm_since, calm)
+        self._talk_since = self._since(self._talk_since, clean and self._paired())
+        cuts = world.network.ways[0].cut + world.network.ways[1].cut
+        half = both and cuts == 1 and self._paired() and self._acquainted
+        self._half_since = self._since(self._half_since, half and not (one.old or two.old))
+        owners = one.holds + two.holds
+        if self._two_since is not None:
+            self._two_at, self._contest = world.now, world.now - self._two_since
+        if owners == 0 and self._reunited():
+            self.fail("both let go at the end of a split")
+        if self._unannounced is not None:
+            self.fail(f"{self._unannounced.name} does not announce what it took")
+        self._none_since = self._since(self._none_since, owners == 0)
+        self._two_since = self._since(self._two_since, owners == 2)
+        # An agent from before there were facts does not say that it had the addresses meanwhile.
+        telling = not (one.old or two.old)
+        reached = world.routers[world.network.told or 0]
+        astray = calm and telling and owners == 1 and not reached.holds
+        self._astray_since = self._since(self._astray_since, astray)
+        for number, router in enumerate(world.routers):
+            able = router.runs and not router.broken and router.linked and self._may_take(router)
+            mute = router.holds and router.powered and not router.runs and not (
+                world.now < max(router.frozen.until, router.late.until) or not router.supervised
+            )
+            self._mute_since[number] = self._since(self._mute_since[number], mute)
+            self._able_since[number] = self._since(self._able_since[number], able)
+        if self._heir is not None and not (
+            self._talk_since is not None and self._heir[0].runs and self._heir[0].linked
+        ):
+            self._heir = None
+
+    def _judge(self) -> None:
+        now = self.world.now
+        dead = max(router.timing.deadtime for router in self.world.routers)
+        keep = self.world.keepalive
+        if self._two_since is not None:
+            if self._calm_since is not None:
+                both = now - max(self._two_since, self._calm_since)
+                if both > dead + 2 * keep:
+                    self.fail(f"two owners for {both:.4f} s though both hear each other")
+            if self._half_since is not None:
+                both = now - max(self._two_since, self._half_since)
+                if both > 2 * dead + 2 * keep:
+                    self.fail(f"two owners for {both:.4f} s though one hears the other")
+        able = [since for since in self._able_since if since is not None]
+        if self._none_since is not None and able:
+            none = now - max(self._none_since, min(able))
+            # Two dead times, since a primary that is heard but hears nothing must first wait
+            # for its own silence.
+            clean = self._clean_since is not None and now - none - self._clean_since > 3 * dead
+            delay = max(router.timing.start_delay for router in self.world.routers)
+            quick = len(able) == 1 and self._alone(able[0], self._none_since)
+            if quick and none > dead + 2 * keep:
+                self.fail(f"no owner for {none:.4f} s though nothing hinders one")
+            if none > (2 if clean else 3) * dead + 4 * keep + delay:
+                self.fail(f"no owner for {none:.4f} s though one is able")
+        if self._astray_since is not None and now - self._astray_since > dead + 4 * keep:
+            self.fail(f"clients do not reach the owner for {now - self._astray_since:.4f} s")
+        for since in self._mute_since:
+            if since is not None and now - since > dead * 0.55 + 1e-3:
+                self.fail(f"an owner without a heart for {now - since:.4f} s")
+        if self._useless_since is not None and now - self._useless_since > dead + 2 * keep:
+            self.fail(f"an owner without a link for {now - self._useless_since:.4f} s")
+        if self._heir is not None and now > self._heir[1]:
+            if not self._heir[0].holds:
+                self.fail(f"{self._heir[0].name} did not take though it was told to")
+            self._heir = None
+
+    def _since(self, before: float | None, true: bool) -> float | None:
+        if not true:
+            return None
+        return self.world.now if before is None else before
+
+    def _paired(self) -> bool:
+        """Whether their configurations let them hear each other."""
+        one, two = self.world.routers
+        return (
+            one.timing.partnered
+            and two.timing.partnered
+            and one.timing.role is not two.timing.role
+            and any(one.keys[0] == key for key in two.keys)
+            and any(two.keys[0] == key for key in one.keys)
+        )
+
+    @staticmethod
+    def _may_take(router: Router) -> bool:
+        return router.timing.partnered or router.timing.role.name == "PRIMARY"
+
+    def disturbed(self) -> None:
+        """Somebody did something: until it has settled, changes have a reason."""
+        self._disturbed_at = self.world.now
+
+    def reconfigured(self) -> None:
+        """A router has other roles, times or partners: what was expected of it may not come."""
+        self.disturbed()
+        self._reconfigured_at = self.world.now
+        self._heir = self._sleeper = None
+
+    def _settled(self) -> bool:
+        if self._calm_since is None:
+            return False
+        dead = max(router.timing.deadtime for router in self.world.routers)
+        begun = max(self._calm_since, self._disturbed_at)
+        return self.world.now - begun > 5 * dead + 4 * self.world.keepalive
+
+    def _alone(self, able_since: float, none_since: float) -> bool:
+        """Whether the router that is able had heard all there was to hear when none owned."""
+        dead = max(r.timing.deadtime + r.timing.start_delay for r in self.world.routers)
+        return (
+            none_since - able_since > 3 * dead
+            and self._reconfigured_at < none_since
+            and self._talk_since is not None
+            and none_since - self._talk_since > 3 * dead
+            and sum(router.runs for router in self.world.routers) == 1
+        )
+
+    def _reunited(self) -> bool:
+        """Whether there were two owners a moment ago, and nothing that explains that none is."""
+        now = self.world.now
+        return (
+            self._calm_since is not None
+            and self._calm_since <= self._two_at
+            and now - self._two_at < 2 * PROMPT
+            and self._disturbed_at < self._two_at
+            and self._two_since is None
+            # After a dead time the primary gives way, even if it was heard the moment before.
+            and self._contest < 0.9 * min(r.timing.deadtime for r in self.world.routers)
+        )
+
+    def strangers(self) -> None:
+        """A router has forgotten the partner, or is to be forgotten."""
+        self._acquainted = False
+
+    def wakes(self, router: Router, since: float) -> None:
+        """A router, or its heart alone, runs again: if somebody else owns by now, he stays."""
+        now, other = self.world.now, router.other
+        slept = now - since > 0.55 * router.timing.deadtime
+        if not router.runs or router.engine is None or router.old or other.old:
+            return
+        talks = self._talk_since is not None and self._talk_since < since
+        if slept and talks and router.holds and other.holds and other.runs and other.linked:
+            self._sleeper = (router, now)
+
+    # -- what happens at a moment -----------------------------------------------------------------
+
+    def says(self, router: Router, data: bytes) -> None:
+        """A router sends a datagram."""
+        self._said[data] = (router.number, self.world.now)
+        state = data[STATE_AT]
+        if state not in HOLDERS:
+            if router.holds:
+                self.fail(f"{router.name} says {PeerState(state).name}, and holds the addresses")
+        elif not router.holds and not router.robbed and data[KIND_AT] != Kind.CONNECTIONS:
+            self.fail(f"{router.name} says {PeerState(state).name} and holds nothing")
+
+    def believes(self, router: Router, data: bytes) -> None:
+        """A router has accepted a datagram."""
+        who, when = self._said.get(data, (router.number, 0.0))
+        if who == router.number:
+            self.fail(f"{router.name} believes what its partner never said")
+        dead = max(each.timing.deadtime for each in self.world.routers)
+        age = self.world.now - when
+        # A farewell ends its session, however late it comes.
+        final = data[STATE_AT] in (PeerState.LEAVING, PeerState.RESIGNED)
+        if when < self._latest[router.number] and not final:
+            self.fail(f"{router.name} believes what was said before what it knows")
+        self._latest[router.number] = max(when, self._latest[router.number])
+        if self._talk_since is not None and self.world.now - self._talk_since > 2 * dead:
+            self._acquainted = self._calm_since is not None or self._acquainted
+        if age > max(2 * dead, FRESH_AT_LEAST) + dead and not final:
+            self.fail(f"{router.name} believes what was said {age:.4f} s ago")
+
+    def acquires(self, router: Router) -> None:
+        """A router sets the addresses."""
+        if self._settled() and not router.patchy:
+            self.fail(f"{router.name} takes the addresses without a reason")
+        if self._heir is not None and self._heir[0] is router:
+            if lost := self._heir[2] - router.connections:
+                self.fail(f"{router.name} takes over without the connections {sorted(lost)}")
+            self._heir = None
+
+    def acquired(self, router: Router) -> None:
+        """A router has set the addresses."""
+        self._unannounced = router
+
+    def releases(self, router: Router) -> None:
+        """A router removes the addresses that it holds."""
+        if self._sleeper is not None:
+            sleeper, woke = self._sleeper
+            past = self.world.now > woke + sleeper.timing.deadtime
+            if past or self._talk_since is None or not sleeper.holds:
+                self._sleeper = None
+            elif router is not sleeper and self._disturbed_at <= woke and router.runs:
+                self.fail(f"{router.name} gives way to {sleeper.name}, which has slept")
+        if self._settled():
+            self.fail(f"{router.name} lets go of the addresses without a reason")
+
+    def announces(self, router: Router) -> None:
+        """A router tells the network that the addresses are here."""
+        self._unannounced = None
+        if not router.holds:
+            if not router.robbed:
+                self.fail(f"{router.name} announces what it does not hold")
+            return
+        self.world.network.told = router.number
+        self.world.dirty = True
+
+    def takes(self, router: Router, body: bytes) -> None:
+        """A router takes connections of its partner."""
+        if (1 - router.number, body) not in self.portions:
+            self.fail(f"{router.name} takes connections that its partner never gave")
+        if (router.number, body) in self._took:
+            self.fail(f"{router.name} takes the same connections twice")
+        self._took.add((router.number, body))
+        self.taken += 1
+
+    def parted(self, router: Router, handed: bool = False) -> None:
+        """A router has let go and says so: whoever hears it has to take over at once."""
+        heir, now = router.other, self.world.now
+        dead = max(each.timing.deadtime for each in self.world.routers)
+        since = self._able_since[heir.number]
+        heard = heir.engine is not None and heir.engine.machine.partner is not None
+        if (
+            heard
+            and heir.state is State.STANDBY
+            and heir.runs
+            and heir.linked
+            and not heir.broken
+            and since is not None
+            and now - since > 2 * dead
+            and self._talk_since is not None
+            and now - self._talk_since > 2 * dead
+        ):
+            knows = router.engine is not None and router.engine.machine.partner is not None
+            given = frozenset(router.connections) if handed and knows else frozenset[int]()
+            self._heir = (heir, now + PROMPT, given)
+            self.world.later(2 * PROMPT, self.world.stir)
+
+    # -- the end ------------------------------------------------------------------------------
+
+    def agree(self) -> None:
+        """In the end all is well."""
+        states = [router.state for router in self.world.routers]
+        owners = [router.holds for router in self.world.routers]
+        if sorted(owners) != [False, True]:
+            self.fail(f"ends with owners {owners}, states {states}")
+        for router, state in zip(self.world.routers, states, strict=True):
+            if state is not (State.ACTIVE if router.holds else State.STANDBY):
+                self.fail(f"{router.name} ends {state}, and holds: {router.holds}")
+            if router.engine is None or router.engine.machine.partner is None:
+                self.fail(f"{router.name} does not hear its partner at the end")
+
+    def fail(self, what: str) -> None:
+        """A promise is broken."""
+        self.world.fail(what)

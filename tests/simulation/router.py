@@ -1,0 +1,509 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One machine: the kernel's addresses, the files in /run, the supervisor, the heart's shell.
+
+Kernel and files outlive processes; a power cut takes all of it. The engine, the conversation and
+supervision.py are the real ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from piranha.pulse import supervision
+from piranha.pulse.conversation import Memory, farewells
+from piranha.pulse.engine import Deed, Effect, Engine
+from piranha.pulse.machine import Input, Machine, State, Step, Timing
+from piranha.pulse.supervision import Child, Policy
+from piranha.pulse.wire import Key, Role
+
+from .elder import Elder
+
+if TYPE_CHECKING:
+    from .world import World
+
+QUEUE = 277  # datagrams that a socket's default buffer holds
+BOOTED = 1000.0  # what the routers' clocks show at the beginning
+RESTART_SEC = 1.0  # piranha-pulse.service
+STOP_LIMIT = 3.0  # supervisor.py
+DIGEST = bytes(8)
+
+Cell = tuple[Role, State, Input]
+
+
+class Watched(Machine):
+    """The machine, telling which cells of its tables were asked, and what it believed."""
+
+    cells: set[Cell]
+    believed: int
+
+    def _feed(self, why: Input, now: float) -> list[Step]:
+        self.cells.add((self.timing.role, self.state, why))
+        return super()._feed(why, now)
+
+    def heard(self, *args: object, **words: object) -> list[Step]:
+        self.believed += 1
+        return super().heard(*args, **words)  # type: ignore[arg-type]
+
+
+@dataclass
+class Blocked:
+    """Until when something does not run."""
+
+    until: float = 0.0
+
+    def block(self, until: float) -> None:
+        self.until = max(self.until, until)
+
+
+class Router:
+    """Router `number` of a world."""
+
+    def __init__(self, world: World, number: int, timing: Timing, rate: float) -> None:
+        self.world, self.number, self.timing, self.rate = world, number, timing, rate
+        self.name = "AB"[number]
+        self.keys: tuple[Key, ...] = (world.key,)
+        self.old = False  # its agent is of before sequences were times
+        # The machine.
+        self.powered = True
+        self.frozen = Blocked()  # nothing on it runs
+        self.holds = False
+        self.broken = False  # setting addresses fails
+        self.linked = True  # the interfaces of the virtual addresses have their link
+        self.patchy = False  # setting some of them fails
+        self.robbed = False  # somebody deleted them, and the heart may not know it yet
+        self.mend_at: float | None = None
+        self.connections: set[int] = set()
+        # Files in /run.
+        self.intends = False
+        self.sessions: list[bytes] = []
+        self.memory: Memory | None = None
+        # The supervisor.
+        self.wanted = True  # the service is to run
+        self.supervised = False
+        self.late = Blocked()  # the supervisor alone does not run
+        self.child = Child(0.0)
+        self.startable_at = 0.0
+        self.ticked = 0.0
+        self._watch = 0
+        # The heart.
+        self.engine: Engine | None = None
+        self.hung = Blocked()  # the heart alone does not run
+        self.queue: list[bytes] = []
+        self._wake = 0
+        self._seen: object = None
+        self._given: set[int] = set()
+        self._unread: list[str] = []  # what pulse has asked of a heart that does not run
+
+    def clock(self) -> float:
+        """What the heart reads."""
+        return BOOTED + self.world.now * self.rate
+
+    @property
+    def runs(self) -> bool:
+        """Whether a heart is there and gets the processor."""
+        now = self.world.now
+        return (
+            self.engine is not None
+            and self.powered
+            and now >= self.frozen.until
+            and now >= self.hung.until
+        )
+
+    @property
+    def state(self) -> State | None:
+        return None if self.engine is None else self.engine.machine.state
+
+    @property
+    def other(self) -> Router:
+        return self.world.routers[1 - self.number]
+
+    def note(self, text: str) -> None:
+        self.world.note(f"{self.name} {text}")
+
+    # -- the supervisor -----------------------------------------------------------------------
+
+    @property
+    def policy(self) -> Policy:
+        return Policy("heart", self.timing.deadtime / 2, 10.0, resigns=True)
+
+    def boot(self) -> None:
+        """The service is started."""
+        if self.powered and self.wanted and not self.supervised:
+            self.supervised = True
+            self.child = Child(self.world.now)
+            self.supervise()
+
+    def supervise(self, turn: int | None = None) -> None:
+        """The supervisor looks at its child."""
+        if not self.supervised or not self.powered or (turn is not None and turn != self._watch):
+            return
+        world, now = self.world, self.world.now
+        self._watch += 1
+        blocked = max(self.frozen.until, self.late.until)
+        if now < blocked:
+            world.at(blocked, self.supervise, self._watch)
+            return
+        if self.child.running and self.ticked >= self.child.started:
+            self.child = supervision.ticked(self.child, self.ticked)
+        if self.child.running and self.engine is None:
+            self.child = supervision.ended(self.child, self.policy, now)
+        self.child, actions = supervision.step(self.child, self.policy, now)
+        for action in actions:
+            match action:
+                case supervision.Do.KILL:
+                    self.kill()
+                case supervision.Do.RESIGN:
+                    self.resign()
+                case supervision.Do.START:
+                    if now >= self.startable_at:
+                        self.start()
+                    else:
+                        self.child = replace(self.child, start_at=self.startable_at)
+        due = supervision.wake_at(self.child, self.policy)
+        if self.child.running and self.child.heard is None:
+            due = now + self.timing.deadtime / 8  # its first tick will wake the supervisor
+        if due is not None:
+            world.at(max(due, now) + 1e-6, self.supervise, self._watch)
+
+    def kill(self) -> None:
+        """The heart ends where it stands."""
+        if self.engine is not None:
+            self.engine = None
+            self.queue.clear()
+            self._unread.clear()
+            self.mend_at = None
+            self.world.dirty = True
+
+    def died(self) -> None:
+        """The heart has ended by itself; the supervisor hears of it at once."""
+        self.kill()
+        self.supervise()
+
+    def resign(self) -> None:
+        """Let go for a heart that cannot (resign.py): addresses first, then the goodbye."""
+        self.note("is resigned for")
+        held = self.holds
+        self.let_go()
+        for data in farewells(self.keys, self.timing.role, self.sessions, DIGEST):
+            self.send(data)
+        self._forget()
+        if held:
+            self.world.promises.parted(self)
+
+    def _forget(self) -> None:
+        self.sessions, self.memory = [], None
+        self.world.promises.strangers()
+
+    def ask_to_stop(self) -> None:
+        """The service is stopped: in order where the heart can."""
+        self.wanted = False
+        if not self.supervised or not self.powered:
+            return
+        if self.runs:
+            self._stop()
+        elif self.engine is None and self.world.now >= self.frozen.until:
+            self.supervised = False
+            self.resign()
+        else:  # it hangs, or all does
+            self._unread.append("stop")
+            when = max(self.world.now + STOP_LIMIT, self.frozen.until)
+            self.world.at(when, self._end_hung)
+
+    def _stop(self) -> None:
+        """The heart is asked to stop."""
+        if self.engine is not None:
+            self.supervised = False
+            held = self.holds
+            self.carry(self.engine.stop(self.clock()))
+            if held:
+                self.world.promises.parted(self, handed=True)
+            self._forget()
+            self.kill()
+
+    def wish(self) -> None:
+        """The service is started again."""
+        self.wanted = True
+        self.boot()
+
+    def reload(self, timing: Timing | None = None, keys: tuple[Key, ...] | None = None) -> None:
+        """The files are changed and pulse is told; a heart that does not run reads it later."""
+        self.note(f"is reloaded with {timing} {keys}")
+        self.timing = timing or self.timing
+        self.keys = keys or self.keys
+        if timing is not None:
+            self.world.promises.reconfigured()
+        self.world.dirty = True
+        if self.runs:
+            self._reload()
+        elif self.engine is not None:
+            self._unread.append("reload")
+
+    def plug(self, linked: bool) -> None:
+        """A cable is drawn or put back; the kernel tells the heart, who may hear it late."""
+        self.linked = linked
+        self.world.dirty = True
+        if self.runs:
+            self._link()
+        elif self.engine is not None:
+            self._unread.append("link")
+
+    def _link(self) -> None:
+        if self.engine is not None:
+            self.carry(self.engine.carrier(self.linked, self.clock()))
+            self.schedule()
+            self.changed()
+
+    def _reload(self) -> None:
+        if self.engine is not None:
+            self.carry(self.engine.reload(self.keys, self.timing, DIGEST, self.clock()))
+            self._note_session()
+            self.schedule()
+            self.changed()
+
+    def _end_hung(self) -> None:
+        if self.supervised and self.powered and not self.wanted:
+            self.supervised = False
+            self.kill()
+            self.resign()
+
+    def lose_supervisor(self) -> None:
+        """pulse is killed: its children die with it, systemd resigns, and starts it again."""
+        if self.powered and self.supervised:
+            self.supervised = False
+            self.kill()
+            self.world.later(0.05, self.resign_if_powered)
+            self.world.later(0.05 + RESTART_SEC, self.boot)
+
+    def resign_if_powered(self) -> None:
+        if self.powered and not self.supervised:
+            self.resign()
+
+    # -- power --------------------------------------------------------------------------------
+
+    def cut_power(self) -> None:
+        """Everything stops and is forgotten."""
+        self.powered = self.supervised = False
+        self.holds = self.intends = False
+        self._forget()
+        self.connections = set()
+        self.kill()
+        self.world.dirty = True
+
+    def power_on(self) -> None:
+        """It boots."""
+        if not self.powered:
+            self.powered = True
+            self.frozen.until = self.hung.until = self.late.until = self.startable_at = 0.0
+            self.boot()
+
+    # -- the heart's shell (heart.py) -----------------------------------------------------------
+
+    def start(self) -> None:
+        """The supervisor forks a heart, which adopts what it finds."""
+        now = self.clock()
+        self.child = supervision.started(self.child, self.world.now)
+        self.hung.until = 0.0
+        self.queue.clear()
+        self._given = set()
+        engine = Engine(
+            self.keys, self.timing, DIGEST, lambda: self.world.random.randbytes(16), now
+        )
+        if self.old:
+            Elder.ages(engine.conversation)
+        machine = engine.machine
+        machine.__class__ = Watched
+        assert isinstance(machine, Watched)
+        machine.cells, machine.believed = self.world.cells, 0
+        self.engine = engine
+        if self.sessions:
+            engine.resume(self.sessions[0], self.memory, now)
+        self.note(f"starts, holds {self.holds}, intends {self.intends}")
+        self._note_session()
+        self.ticked = self.world.now
+        ours = self.holds and self.intends
+        if not ours:
+            self.let_go()
+        self.carry(engine.start(now, ours))
+        self.carry(engine.carrier(self.linked, now))
+        self.schedule()
+        self.changed()
+        self.world.dirty = True
+
+    def _note_session(self) -> None:
+        if self.engine is not None:
+            session = self.engine.conversation.session
+            self.memory = self.engine.conversation.memory
+            earlier = [entry for entry in self.sessions if entry != session]
+            self.sessions = [session, *earlier][:4]
+
+    def schedule(self) -> None:
+        """Set the alarm of the loop."""
+        if self.engine is None:
+            return
+        self._wake += 1
+        due = (self.engine.next_at() - BOOTED) / self.rate
+        if self.mend_at is not None:
+            due = min(due, self.mend_at)
+        self.world.at(max(self.world.now, due) + 1e-6, self.woken, self._wake)
+
+    def wake(self, since: float) -> None:
+        """What did not run since then runs again."""
+        self.world.promises.wakes(self, since)
+        self.woken()
+
+    def woken(self, wake: int | None = None) -> None:
+        """The heart's loop turns once."""
+        if self.engine is None or (wake is not None and wake != self._wake):
+            return
+        world = self.world
+        blocked = max(self.frozen.until, self.hung.until)
+        if world.now < blocked:
+            if wake is not None:
+                world.at(blocked, self.woken, wake)
+            return
+        engine, now = self.engine, self.clock()
+        self.carry(engine.woke(now))
+        if self.queue:
+            waiting, self.queue = self.queue, []
+            for data in waiting:
+                self._hear(engine, data, now)
+        self.carry(engine.tick(now))
+        if engine.holding:
+            self._look_after_addresses(engine, now)
+        self.ticked = world.now
+        while self._unread:
+            match self._unread.pop(0):
+                case "stop":
+                    self._stop()
+                    return
+                case "reload":
+                    self._reload()
+                case "link":
+                    self._link()
+        if self.engine is not None:
+            self.schedule()
+        self.changed()
+
+    def _hear(self, engine: Engine, data: bytes, now: float) -> None:
+        machine = engine.machine
+        assert isinstance(machine, Watched)
+        before = machine.believed
+        effects = engine.received(data, now)
+        if machine.believed > before:
+            self.world.promises.believes(self, data)
+        self.carry(effects)
+
+    def _look_after_addresses(self, engine: Engine, now: float) -> None:
+        due = self.mend_at is not None and self.world.now >= self.mend_at
+        if due and self._acquire(engine, now):
+            self.world.promises.announces(self)
+        if engine.holding and not self.holds:
+            self.carry(engine.lost(now))
+
+    def changed(self) -> None:
+        """Note it where the state is another than before."""
+        engine = self.engine
+        seen = None if engine is None else (engine.machine.state, engine.machine.partner is None)
+        if seen != self._seen:
+            self._seen = seen
+            self.world.dirty = True
+            if seen is not None:
+                self.world.entered(self.number, seen[0])
+
+    def carry(self, effects: Iterable[Effect]) -> None:
+        """Carry out what the engine wants."""
+        for effect in effects:
+            engine = self.engine
+            if engine is None:
+                return
+            match effect.deed:
+                case Deed.SEND:
+                    self.send(effect.data)
+                case Deed.LOG:
+                    self.note(effect.text)
+                case Deed.ACQUIRE:
+                    if not self._acquire(engine, self.clock()):
+                        break
+                case Deed.RELEASE:
+                    self._release()
+                case Deed.ANNOUNCE:
+                    self.world.promises.announces(self)
+                case Deed.LOOK:
+                    if not self.holds:
+                        self.carry(engine.lost(self.clock()))
+                        break
+                case Deed.SESSION:
+                    self._note_session()
+                case _:
+                    self._part(engine, effect)
+
+    def _acquire(self, engine: Engine, now: float) -> bool:
+        self.world.promises.acquires(self)
+        self.intends = True
+        self.robbed = False
+        if self.broken:
+            self.holds = False
+            self.mend_at = None
+            self.world.dirty = True
+            self.carry(engine.failed(now))
+            return False
+        self.holds = True
+        self.world.promises.acquired(self)
+        self.mend_at = self.world.now + self.timing.deadtime if self.patchy else None
+        self.world.dirty = True
+        return True
+
+    def _release(self) -> None:
+        # Until the last moment clients come; what they began must still reach the partner.
+        if self.holds:
+            self.connections.add(self.world.another())
+        self.let_go()
+
+    def let_go(self) -> None:
+        """The kernel loses the addresses."""
+        if self.holds:
+            self.world.promises.releases(self)
+        self.holds = self.intends = self.robbed = False
+        self.mend_at = None
+        self.world.dirty = True
+
+    def _part(self, engine: Engine, effect: Effect) -> None:
+        """Hand over without waiting, take what comes, say goodbye."""
+        now = self.clock()
+        if effect.deed is Deed.HAND_OVER:
+            if self.holds:
+                self.connections.add(self.world.another())
+            fresh = sorted(self.connections - self._given)
+            self._given.update(fresh)
+            if fresh:
+                body = b" ".join(b"%d" % number for number in fresh)
+                self.world.promises.portions.add((self.number, body))
+                self.send(engine.hand(body, now)[1])
+        elif effect.deed is Deed.GOODBYE:
+            self.send(engine.goodbye(now))
+        else:
+            self.world.promises.takes(self, effect.data)
+            self.connections.update(int(word) for word in effect.data.split())
+            self.carry(engine.take((effect.sequence,), now))
+
+    # -- the network --------------------------------------------------------------------------
+
+    def send(self, data: bytes) -> None:
+        """Hand a datagram to the network."""
+        world = self.world
+        world.promises.says(self, data)
+        world.network.recorded[self.number].append(data)
+        for delay in world.network.ways[self.number].fates(world.random):
+            world.at(world.now + delay, self.other.arrive, data)
+
+    def arrive(self, data: bytes) -> None:
+        """A datagram reaches the machine."""
+        if self.engine is None or not self.powered:
+            return
+        if len(self.queue) < QUEUE:
+            self.queue.append(data)
+        if self.world.now >= self.frozen.until:
+            self.woken()
