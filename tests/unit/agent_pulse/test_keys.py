@@ -11,6 +11,7 @@ import pytest
 from piranha.pulse.keys import KeyFileError, read_keys
 
 GOOD = bytes(range(32)).hex()
+NEXT = bytes(range(1, 33)).hex()
 
 
 def key_file(folder: Path, text: str, mode: int = 0o600) -> Path:
@@ -26,17 +27,26 @@ def test_good(tmp_path: Path, text: str) -> None:
     assert key.secret == bytes(range(32))
 
 
+@pytest.mark.parametrize("text", [f"{GOOD}\n{NEXT}\n", f"\n{GOOD}\r\n\n  {NEXT}"])
+def test_two_keys_while_the_key_is_changed(tmp_path: Path, text: str) -> None:
+    first, second = read_keys(key_file(tmp_path, text))
+    assert (first.secret.hex(), second.secret.hex()) == (GOOD, NEXT)
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
         ("", "the file is empty"),
         (GOOD[:-1], "63 characters"),
         (GOOD[:-1] + "g", "other characters"),
-        (GOOD + "\n" + GOOD, "2 words"),
+        (GOOD + " " + GOOD, "2 words"),
+        (GOOD + "\n" + GOOD.upper(), "both lines have the same"),
+        (GOOD + "\n" + NEXT[1:], "on line 2 .* 63 characters"),
+        (f"{GOOD}\n{NEXT}\n{GOOD}", "3 lines"),
         ("00" * 32, "repeats one byte"),
         ("\xff\xfe", "characters"),
     ],
-    ids=["empty", "short", "no-hex", "two", "zeros", "binary"],
+    ids=["empty", "short", "no-hex", "two", "twice", "second", "three", "zeros", "binary"],
 )
 def test_wrong_content(tmp_path: Path, text: str, why: str) -> None:
     path = key_file(tmp_path, text)

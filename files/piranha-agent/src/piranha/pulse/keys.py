@@ -1,6 +1,10 @@
 # SPDX-FileCopyrightText: piranha.lvs founders
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads the key that authenticates heartbeats from its file. It makes no keys; the role does."""
+"""Reads the keys that authenticate heartbeats from their file. It makes no keys; the role does.
+
+Two keys are for changing the key while the service runs, each step a reload that nobody notices:
+the new key on a second line of both routers' files, then on the first line of both, then alone.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,8 @@ from .wire import Key
 
 KEY_PATH = Path("/etc/piranha/heartbeat.key")
 DIGITS = 64
+MOST = 2
+"""Keys in a file: the one to send with, and another that is accepted as well."""
 _LONGEST = 4096
 
 
@@ -22,7 +28,8 @@ class KeyFileError(Exception):
 def read_keys(path: Path = KEY_PATH) -> tuple[Key, ...]:
     """Give the keys in a file, the one to send with first.
 
-    The file holds 64 hexadecimal digits on one line, and only its owner may read it.
+    The file holds 64 hexadecimal digits on a line, on two lines while the key is being changed, and
+    only its owner may read it.
     Raises KeyFileError, with one sentence, for anything else.
     """
     try:
@@ -46,7 +53,7 @@ def read_keys(path: Path = KEY_PATH) -> tuple[Key, ...]:
         ) from error
     finally:
         os.close(handle)
-    return (_parse(path, content),)
+    return _parse(path, content)
 
 
 def _check_owner(path: Path, status: os.stat_result) -> None:
@@ -64,18 +71,34 @@ def _check_owner(path: Path, status: os.stat_result) -> None:
         )
 
 
-def _parse(path: Path, content: bytes) -> Key:
-    text = content.decode("ascii", "replace").strip()
+def _parse(path: Path, content: bytes) -> tuple[Key, ...]:
+    lines = content.decode("ascii", "replace").split("\n")
+    texts = [line.strip() for line in lines if line.strip()]
+    if len(texts) > MOST:
+        raise KeyFileError(
+            f"{path}: there are {len(texts)} lines, but a heartbeat key file holds one key, or two"
+            f" while the key is being changed; remove the keys that neither router sends with"
+        )
+    keys = tuple(_key(path, text, "" if len(texts) == 1 else f" on line {number}")
+                 for number, text in enumerate(texts or [""], 1))
+    if len(set(keys)) != len(keys):
+        raise KeyFileError(
+            f"{path}: both lines have the same heartbeat key; remove one, or put the new key there"
+        )
+    return keys
+
+
+def _key(path: Path, text: str, where: str) -> Key:
     if len(text) != DIGITS or any(digit not in "0123456789abcdefABCDEF" for digit in text):
         raise KeyFileError(
-            f"{path}: the heartbeat key must be {DIGITS} hexadecimal digits on one line, but"
+            f"{path}: the heartbeat key{where} must be {DIGITS} hexadecimal digits, but"
             f" {_what_is_wrong(text)}; copy the partner's file, or make a new key for both"
             f" routers with 'openssl rand -hex 32'"
         )
     secret = bytes.fromhex(text)
     if len(set(secret)) == 1:
         raise KeyFileError(
-            f"{path}: the heartbeat key repeats one byte and protects nothing;"
+            f"{path}: the heartbeat key{where} repeats one byte and protects nothing;"
             f" make a new key for both routers with 'openssl rand -hex 32'"
         )
     return Key.of(secret)
@@ -85,7 +108,7 @@ def _what_is_wrong(text: str) -> str:
     if not text:
         return "the file is empty"
     if len(text.split()) > 1:
-        return f"the file has {len(text.split())} words"
+        return f"it has {len(text.split())} words"
     if len(text) != DIGITS:
         return f"it has {len(text)} characters"
     # Neither the digits nor their positions: the key must not reach a log.

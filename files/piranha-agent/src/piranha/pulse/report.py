@@ -36,6 +36,8 @@ def snapshot(
         "keepalive": settings.timing.keepalive,
         "deadtime": settings.timing.deadtime,
         "digest": settings.digest.hex(),
+        # Public names of the keys, the one to send with first; compare them with the partner's.
+        "keys": [key.id.hex() for key in talk.keys] if settings.routes else [],
         # The second copy of each heartbeat, from the second path, is late: no news.
         "rejected": {
             why.value: count
