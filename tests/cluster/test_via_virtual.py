@@ -94,9 +94,8 @@ def test_a_server_without_the_address_is_down_on_both_routers(running: DirectClu
         # Neither status nor its metrics have the helper services.
         assert {name.partition("/")[0] for name in router.servers()} == {"direct", "six", "tunnel"}
         assert "FWM" not in router.shown()
-    answers = {running.ask() for _unused in range(4)}
-    assert answers == {"d1", "d2"}
-    assert running.ask(TUNNEL) == "t1"
+    assert running.ask() == {"d1", "d2"}
+    assert running.ask(TUNNEL) == {"t1"}
 
 
 def test_the_plain_check_is_deceived(cluster: DirectCluster) -> None:
@@ -139,7 +138,7 @@ def test_no_server_changes_state_in_a_takeover(running: DirectCluster, how: str)
     assert steady(two, 5) == set(STATES.items())
     assert changes(two, before["r2"]) == []
     assert services(two) == IN_TABLE
-    assert {running.ask() for _unused in range(4)} == {"d1", "d2"}
+    assert running.ask() == {"d1", "d2"}
     if how == "power cut":
         return
     # And the router that has let go, whose lvsd has lived through it.

@@ -84,6 +84,8 @@ class Helpers:
 
         actual: the kernel's table; marks in it that mean something else are left alone.
         """
+        if not wanted and not self._places:
+            return
         known = {**self._places}
         for mark, helper in found_in(actual):
             known.setdefault(helper, mark - HELPER_MARKS.start)
