@@ -105,6 +105,7 @@ CODES = {
     "W506": "on this host: the synchronisation daemon's interface has no multicast",
     "W507": "on this host: a host name cannot be resolved",
     "W508": "on this host: the program that asks for load is not there or is not safe to run",
+    "W509": "on this host: answers to checks through the virtual address would be dropped",
     "A501": "on this host: something could not be looked at",
     "A901": "a comment silences a finding that is not there",
     "A902": "a comment to piranha cannot do what it should",

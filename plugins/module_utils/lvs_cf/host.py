@@ -16,6 +16,7 @@ from functools import lru_cache
 from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
 from typing import NamedTuple
 
+from .checks import VIA_VIRTUAL
 from .config import Config, Section, Virtual
 from .findings import Finding, did_you_mean, finding
 from .values import NO_ADDRESS, ROLES, is_address, is_ipv6
@@ -33,6 +34,7 @@ class Device(NamedTuple):
     running: bool = True  # it has carrier
     multicast: bool = True
     addresses: tuple[str, ...] = ()
+    accepts_local: bool = True  # IPv4 packets from an address of this machine's own
 
 
 class Program(NamedTuple):
@@ -248,6 +250,29 @@ def _neighbours(config: Config, host: Host) -> Iterator[Finding]:
                 yield finding("W504", server.settings.place("address", 0), message, remedy)
 
 
+def _own_answers(config: Config, host: Host) -> Iterator[Finding]:
+    """A check through the virtual address is answered by that address, which may be held here."""
+    told: set[str] = set()
+    for block in _forwards(config, "direct") + _forwards(config, "tunnel"):
+        if block.settings["check_via"] != VIA_VIRTUAL or is_ipv6(_address(block) or ""):
+            continue  # IPv6 knows no such setting
+        for server in block.servers:
+            address = server.settings.text("address")
+            near = _connected(host, address) if address else []
+            if not near or near[0] in told or host.devices[near[0]].accepts_local:
+                continue
+            told.add(near[0])
+            message = f"checks through {_address(block)} get no answer while this router has it:"
+            message += f" net.ipv4.conf.{near[0]}.accept_local is 0"
+            remedy = f"set net.ipv4.conf.{near[0]}.accept_local = 1 by sysctl"
+            yield finding("W509", block.settings.place("check_via", 0), message, remedy)
+
+
+def _address(block: Virtual) -> str | None:
+    written = block.settings.address("address")
+    return written.address if written else None
+
+
 def _kernel(config: Config, host: Host) -> Iterator[Finding]:
     if config.globals["service"] != "lvs":
         return
@@ -356,6 +381,7 @@ _RULES: tuple[Callable[[Config, Host], Iterator[Finding]], ...] = (
     _sync_daemon,
     _forwarding,
     _neighbours,
+    _own_answers,
     _kernel,
     _runnable,
     _resolution,

@@ -96,8 +96,16 @@ def _devices(root: Path) -> dict[str, Device]:
             interface.running,
             flags is None or bool(int(flags, 16) & _MULTICAST),
             tuple(f"{one.address}/{one.prefix}" for one in held if one.index == interface.index),
+            _accepts_local(root, interface.name),
         )
     return devices
+
+
+def _accepts_local(root: Path, name: str) -> bool:
+    """The device's own setting or that for all; true where neither can be read."""
+    folder = root / "proc/sys/net/ipv4/conf"
+    told = [_switch(folder / one / "accept_local") for one in ("all", name)]
+    return any(told) or None in told
 
 
 def _program(word: str) -> Program:

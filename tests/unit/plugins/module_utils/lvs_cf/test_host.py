@@ -194,3 +194,14 @@ def test_the_key_counts_with_a_partner_only() -> None:
     alone = edited("backup_active = 1", "backup_active = 0")
     assert questions(load(alone).config).key_file is None
     assert codes(alone, host) == []
+
+
+def test_checks_through_the_virtual_address_need_accept_local() -> None:
+    via = edited("    port", "    forward = direct\n    check_via = virtual\n    port")
+    plain = edited("    port", "    forward = direct\n    port")
+    server = Device(addresses=("198.51.100.2/24",))
+    host = with_device("eth1", server)
+    assert "W509" not in codes(via, host)
+    deaf = with_device("eth1", server._replace(accepts_local=False))
+    assert codes(via, deaf) == ["W509"]
+    assert codes(plain, deaf) == []
