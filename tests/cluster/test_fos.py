@@ -3,7 +3,7 @@
 """Failover services on two whole agents: nginx and redis move on crash of service, node and link.
 
 Real programs, real kills, traffic all the while, and a look every 10 ms that never both run one.
-There is no systemd here, so commands run the plain way; systemd's is tests/lab's.
+There is no systemd here, so commands run the plain way; systemd's is in test_systemd.py.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Commands that are really run: as children, and through programs that stand in for systemd's.
 
-What systemd itself does with them is tried where there is one (tests/lab).
+What systemd itself does with them is tried in tests/cluster/test_systemd.py.
 """
 
 from __future__ import annotations

@@ -1,0 +1,171 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""pulse in its real unit, with its whole sandbox, under a real systemd: commands get out of it.
+
+The unit is the role's own template; only the paths are the checkout's.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from piranha.control.client import Client, Refused, Unreachable
+
+from tests.cluster.cluster import COMPILED, ROOT, SOURCES, run
+from tests.cluster.systemd_lab import UNITS, Machine, systemd
+
+TEMPLATE = ROOT / "roles/piranha_router/templates/piranha-pulse.service.j2"
+PULSE, WEB = "piranha-pulse.service", "piranha-fos-db.service"
+PORT = 6379
+HERE = Path("/opt/piranha-test")
+CONFIG = f"""\
+service = fos
+primary = 127.0.0.1
+backup_active = 0
+notify_cmd = "{HERE}/notify a$HOME %n"
+failover db {{
+    active = 1
+    address = 127.0.0.9 lo
+    port = {PORT}
+    check = redis
+    timeout = 1
+    start_cmd = "/usr/bin/redis-server {HERE}/redis.conf"
+    stop_cmd = "/usr/bin/redis-cli -h 127.0.0.9 -p {PORT} shutdown nosave"
+    start_timeout = 30
+    stop_timeout = 5
+}}
+"""
+REDIS = f'bind 0.0.0.0\nport {PORT}\nprotected-mode no\ndaemonize yes\nsave ""\ndir {HERE}\n'
+NOTIFY = f"""#!/usr/bin/python3 -I
+import os, sys
+status = open('/proc/self/status').read()
+rights = next(line for line in status.splitlines() if line.startswith('CapEff'))
+with open('{HERE}/notified', 'a') as file:
+    print(os.environ['PIRANHA_STATE'], rights.split()[1], sys.argv[1:],
+          open('/proc/self/cgroup').read().strip(), file=file)
+"""
+ALL_RIGHTS = 1 << 21
+"""CAP_SYS_ADMIN, which pulse does not have."""
+
+
+def soon(what: Callable[[], object], why: str, limit: float = 90.0) -> None:
+    end = time.monotonic() + limit
+    while not what():
+        assert time.monotonic() < end, f"waited in vain until {why}"
+        time.sleep(0.1)
+
+
+def unit() -> str:
+    """Give the role's unit with the checkout's paths in it."""
+    text = TEMPLATE.read_text(encoding="utf-8")
+    launcher = f"/usr/bin/env {sys.executable} -m piranha"
+    text = text.replace("{{ __piranha_router_launcher }}", launcher)
+    text = text.replace("{{ piranha_router_config_file }}", f"{HERE}/lvs.cf")
+    text = re.sub(r"\{\{.*?\}\}", "", text)
+    env = f"Environment=PYTHONPATH={SOURCES} PYTHONPYCACHEPREFIX={COMPILED}\n"
+    return text.replace("[Service]\n", f"[Service]\n{env}")
+
+
+class Pulse:
+    """The agent as a unit of that systemd."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+
+    def status(self) -> dict[str, Any]:
+        pid = self.machine.property(PULSE, "MainPID")
+        outside = self.outside(int(pid or 0))
+        try:
+            with Client(Path(f"/proc/{outside}/root/run/piranha/control.sock"), 5) as client:
+                return client.ask("status")
+        except (Unreachable, Refused, OSError):
+            return {}
+
+    def outside(self, inner: int) -> int:
+        """Give the process id out here of one in there."""
+        for path in Path("/proc").glob("[0-9]*/status"):
+            try:
+                found = re.search(r"^NSpid:\s+(\d+)\s+(\d+)$", path.read_text(), re.MULTILINE)
+            except OSError:
+                continue
+            if found and int(found[2]) == inner:
+                return int(found[1])
+        return 0
+
+    def db(self) -> str:
+        listed = (self.status().get("fos") or {}).get("services") or [{}]
+        return str(listed[0].get("state"))
+
+    def redis(self) -> str:
+        return self.machine.run("pidof", "redis-server", "redis-check-rdb", check=False)
+
+    def notified(self) -> list[list[str]]:
+        return [line.split() for line in self.machine.read(HERE / "notified").splitlines()]
+
+
+@pytest.fixture
+def pulse() -> Iterator[Pulse]:
+    with systemd() as machine:
+        machine.write(HERE / "lvs.cf", CONFIG)
+        machine.write(HERE / "redis.conf", REDIS)
+        machine.write(HERE / "notify", NOTIFY, 0o755)
+        machine.write(UNITS / PULSE, unit())
+        machine.run("systemctl", "daemon-reload")
+        machine.run("systemctl", "start", "--no-block", PULSE)
+        made = Pulse(machine)
+        try:
+            soon(lambda: made.db() == "running", "redis runs")
+            yield made
+        finally:
+            machine.run("systemctl", "stop", PULSE, check=False)
+            run("ip", "address", "flush", "to", "127.0.0.9/32", check=False)
+
+
+def test_commands_have_all_rights_and_services_outlive_the_agent(pulse: Pulse) -> None:
+    machine = pulse.machine
+    assert pulse.status()["fos"]["runner"] == "systemd"
+    rights = machine.read(Path(f"/proc/{machine.property(PULSE, 'MainPID')}/status"))
+    assert not int(re.findall(r"CapEff:\s+(\w+)", rights)[0], 16) & ALL_RIGHTS, "pulse has few"
+    soon(lambda: pulse.notified() and pulse.notified()[-1][0] == "active", "the hook has run")
+    _unused, capabilities, *arguments, cgroup = pulse.notified()[-1]
+    assert int(capabilities, 16) & ALL_RIGHTS
+    assert arguments == ["['a$HOME',", "'%n']"]
+    assert "piranha-notify_5fcmd-" in cgroup
+
+    before = pulse.redis()
+    assert before
+    assert machine.property(WEB, "ActiveState") == "active"
+    os.kill(pulse.outside(pulse.status()["pulse"]["pids"]["fos"]), 9)
+    soon(lambda: pulse.status()["pulse"]["restarts"]["fos"] == 1, "fos is back")
+    soon(lambda: pulse.db() == "running", "and adopts")
+    assert pulse.redis() == before
+
+    machine.run("systemctl", "stop", PULSE)
+    assert pulse.redis() == ""
+    assert machine.property(WEB, "LoadState") == "not-found"
+    assert pulse.notified()[-1][0] == "stopped"
+
+
+def test_after_the_death_of_pulse_the_service_is_stopped_and_begun_anew(pulse: Pulse) -> None:
+    machine = pulse.machine
+    before = pulse.redis()
+    machine.run("systemctl", "kill", "--kill-whom=main", "--signal=KILL", PULSE)
+    soon(lambda: pulse.redis() not in ("", before), "another redis runs")
+    soon(lambda: pulse.db() == "running", "and pulse knows it")
+
+
+def test_a_stop_command_that_hangs_is_followed_by_a_kill_of_the_unit(pulse: Pulse) -> None:
+    machine = pulse.machine
+    hang = CONFIG.replace("/usr/bin/redis-cli", "/usr/bin/sleep 600")
+    machine.write(HERE / "lvs.cf", hang)
+    machine.run("systemctl", "reload", PULSE)
+    machine.run("systemctl", "stop", PULSE)
+    assert pulse.redis() == ""
+    assert machine.property(PULSE, "Result") == "success"
