@@ -118,6 +118,10 @@ _value:
       type: list
       elements: str
       sample: [192.0.2.254, 203.0.113.100]
+    marks:
+      description: Whether the agent has to set firewall marks for one of the virtual servers.
+      type: bool
+      sample: false
     globals:
       description: Global directives.
       type: dict
@@ -139,6 +143,9 @@ import typing as t
 from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
+
+from ..module_utils.lvs_cf.api import from_data
+from ..module_utils.lvs_cf.host import marked
 
 DEFAULTS: dict[str, t.Any] = {
     "name": "piranha",
@@ -209,6 +216,7 @@ def describe(
         "primary": primary,
         "backup": backup,
         "floating": _floating(settings, virtual + failover),
+        "marks": bool(marked(from_data({"globals": settings, "virtual_servers": virtual}).config)),
         "globals": settings,
         "virtual_servers": virtual,
         "failover_services": failover,

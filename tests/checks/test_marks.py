@@ -15,6 +15,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -297,3 +298,49 @@ def test_what_a_program_cannot_do_is_said_in_a_sentence(
 ) -> None:
     with pytest.raises(programs.Failed, match=told):
         asyncio.run(programs.run(words, text, limit=0.2 if words[0] == "sleep" else 5.0))
+
+
+IN_SANDBOX = """\
+mount -t tmpfs tmpfs /run
+if [ "$1" = held ]; then : > /run/xtables.lock; fi
+shift
+mount -o remount,ro /run
+exec setpriv --no-new-privs --bounding-set=-all,+net_admin,+net_raw,+net_bind_service "$@"
+"""
+KEEP = """\
+import asyncio, sys
+from pathlib import Path
+from piranha.marks.backends import Legacy, Nft
+from piranha.marks.rules import Rule, marked
+folder = Path(sys.argv[2])
+backend = {"nft": Nft(), "iptables-legacy": Legacy(folder)}[sys.argv[1]]
+wanted = marked(7, "192.0.2.100", "tcp", (80, 443)) | {Rule("2001:db8::100", "udp", 53, 8)}
+asyncio.run(backend.write(wanted))
+found = asyncio.run(backend.read())
+assert (found.rules, found.whole) == (wanted, True), found
+assert backend.look() is not None
+print(sorted(path.name for path in folder.iterdir()))
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "lock", "left"),
+    [
+        ("nft", "none", "[]"),
+        ("iptables-legacy", "held", "[]"),
+        ("iptables-legacy", "none", "['xtables.lock']"),
+    ],
+)
+def test_the_rights_that_the_unit_leaves_are_enough(
+    namespace: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    lock: str,
+    left: str,
+) -> None:
+    """Three capabilities, no way to more, and a /run that cannot be written to."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    before = ("unshare", "--mount", "sh", "-euc", IN_SANDBOX, "sh", lock)
+    told = sh(*before, sys.executable, "-c", KEEP, name, str(tmp_path))
+    assert told.strip() == left

@@ -19,11 +19,13 @@ from typing import NamedTuple
 from .checks import VIA_VIRTUAL
 from .config import Config, Section, Virtual
 from .findings import Finding, did_you_mean, finding
+from .marks import AUTO
 from .values import NO_ADDRESS, ROLES, is_address, is_ipv6
 
 _COMMANDS = ("send_program",)
 _FAILOVER_COMMANDS = ("start_cmd", "stop_cmd")
 _ROUTER_COMMANDS = ("active_cmd", "inactive_cmd", "fault_cmd", "notify_cmd")
+_MARKING = ("nft", "iptables-legacy")
 _NAMED = ("primary", "backup", "primary_private", "backup_private", "nat_router")
 
 
@@ -69,6 +71,8 @@ class Host:
 def questions(config: Config) -> Questions:
     """What to look at: programs as written, host names, the key file if one is needed."""
     programs = dict.fromkeys(word for _section, _key, word, _load in _programs(config))
+    if marked(config):
+        programs.update(dict.fromkeys(_MARKING))
     names = dict.fromkeys(name for _section, _key, name in _names(config))
     key_file = config.globals.text("heartbeat_key_file")
     return Questions(
@@ -348,6 +352,31 @@ def _runnable(config: Config, host: Host) -> Iterator[Finding]:
             yield finding("E504", place, message, "give it to root, writable by nobody else")
 
 
+def marked(config: Config) -> list[Virtual]:
+    """The active virtual servers whose packets the agent has to mark."""
+    if config.globals["service"] != "lvs":
+        return []
+    return [
+        block
+        for block in _active(config)
+        if block.settings.number("fwmark") and block.settings["marking"] == AUTO
+    ]
+
+
+def _marking(config: Config, host: Host) -> Iterator[Finding]:
+    """One of the programs that set firewall marks has to be there."""
+    looked = [(word, host.programs[word]) for word in _MARKING if word in host.programs]
+    blocks = marked(config)
+    if not blocks or not looked or any(found == Program() for _word, found in looked):
+        return
+    settings = blocks[0].settings
+    key = "marking" if settings.given("marking") else "ports"
+    reasons = " and ".join(f"`{word}` {found.missing or found.unsafe}" for word, found in looked)
+    message = f"packets cannot be marked: {reasons}"
+    code = "E503" if any(found.missing for _word, found in looked) else "E504"
+    yield finding(code, settings.place(key, 0), message, "install the package nftables")
+
+
 def _names(config: Config) -> Iterator[tuple[Section, str, str]]:
     """Section, key and name of everything that has to be resolved."""
     wanted = [(config.globals, key) for key in _NAMED]
@@ -384,6 +413,7 @@ _RULES: tuple[Callable[[Config, Host], Iterator[Finding]], ...] = (
     _own_answers,
     _kernel,
     _runnable,
+    _marking,
     _resolution,
     _key,
 )

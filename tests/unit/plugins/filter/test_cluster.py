@@ -94,6 +94,24 @@ def test_one_router_alone_has_no_partner() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("more", "marks"),
+    [
+        ({}, False),
+        ({"ports": [80, 443]}, False),
+        ({"ports": [80, 443], "persistent": 300}, True),
+        ({"ports": "80, 443", "persistent": "300"}, True),
+        ({"ports": [80, 443], "persistent": 300, "active": 0}, False),
+        ({"ports": [80, 443], "persistent": 300, "fwmark": 7}, False),
+        ({"fwmark": 7, "marking": "auto"}, True),
+        ({"ports": {"a": 1}, "persistent": []}, False),
+    ],
+)
+def test_whether_firewall_marks_have_to_be_set(more: dict[str, object], marks: bool) -> None:
+    service = {key: value for key, value in HTTP.items() if key != "port" or "ports" not in more}
+    assert describe(globals=NAT, virtual_servers=[{**service, **more}])["marks"] is marks
+
+
 def test_floating_addresses_are_the_gateway_and_those_of_active_blocks() -> None:
     off = {"name": "off", "active": 0, "address": "203.0.113.101 eth1:2"}
     twin = {"name": "https", "address": "203.0.113.100 eth1:1", "port": 443}

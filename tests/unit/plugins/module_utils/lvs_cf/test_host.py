@@ -205,3 +205,38 @@ def test_checks_through_the_virtual_address_need_accept_local() -> None:
     deaf = with_device("eth1", server._replace(accepts_local=False))
     assert codes(via, deaf) == ["W509"]
     assert codes(plain, deaf) == []
+
+
+_SHOP = ("    port = 80\n", "    ports = 80, 443\n    persistent = 300\n")
+_NOT_THERE = Program(missing="is in no folder of /usr/sbin")
+
+
+@pytest.mark.parametrize(
+    ("lines", "nft", "legacy", "told"),
+    [
+        (_SHOP[1], Program(), _NOT_THERE, []),
+        (_SHOP[1], _NOT_THERE, Program(), []),
+        (_SHOP[1], _NOT_THERE, _NOT_THERE, [("E503", 11)]),
+        (_SHOP[1], Program(unsafe="can be written by others"), Program(unsafe="x"), [("E504", 11)]),
+        ("    fwmark = 7\n    marking = auto\n", _NOT_THERE, _NOT_THERE, [("E503", 12)]),
+        ("    fwmark = 7\n", _NOT_THERE, _NOT_THERE, []),
+    ],
+)
+def test_one_program_that_marks_packets_is_enough_and_needed_only_for_marks(
+    lines: str, nft: Program, legacy: Program, told: list[tuple[str, int]]
+) -> None:
+    text = edited(_SHOP[0], lines)
+    asked = questions(load(text).config).programs
+    assert asked == (("nft", "iptables-legacy") if "ports" in lines or "auto" in lines else ())
+    host = replace(FITTING, programs={"nft": nft, "iptables-legacy": legacy})
+    assert [one[:2] for one in found(text, host)] == told
+
+
+def test_the_sentence_says_what_to_install() -> None:
+    host = replace(FITTING, programs={"nft": _NOT_THERE, "iptables-legacy": _NOT_THERE})
+    (wrong,) = check_host(load(edited(*_SHOP)).config, host)
+    where = "is in no folder of /usr/sbin"
+    assert wrong.sentence() == (
+        f"packets cannot be marked: `nft` {where} and `iptables-legacy` {where};"
+        " install the package nftables"
+    )
