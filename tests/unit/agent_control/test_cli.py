@@ -317,3 +317,24 @@ def test_the_manual_knows_every_command() -> None:
         if words != "config":
             assert rf"\fB{parser.prog}" in text.replace(r"\-", "-"), words
     assert not [line for line in text.splitlines() if not line.strip()]
+
+
+def test_a_service_whose_packets_the_agent_marks_says_which_they_are() -> None:
+    rules = [
+        {"address": "203.0.113.100", "protocol": "tcp", "port": port, "mark": 7}
+        for port in (80, 443)
+    ]
+    rules.append({"address": "2001:db8::1", "protocol": "udp", "port": 0, "mark": 7})
+    server = {"name": "a", "address": "192.0.2.21", "port": 0, "state": "UP"}
+    shop = {"name": "shop", "fwmark": 7, "marks": rules, "in_service": 1, "servers": [server]}
+    marking = {"ok": True, "error": None, "by": "nft", "rules": 3, "repairs": 2}
+    lvsd = {"virtual": [shop], "marking": marking, "problems": []}
+    text = "\n".join(render.status({"lvsd": lvsd}))
+    assert "shop (firewall mark 7 for tcp 203.0.113.100:80,443 for udp [2001:db8::1]:*)" in text
+    assert " 192.0.2.21:* " in text
+    assert "packets marked by nft (3 rules), marking repaired 2 times" in text
+    marking.update(ok=False, error="packets are not marked: so", by=None, rules=0)
+    lvsd["problems"] = [marking["error"]]
+    text = "\n".join(render.status({"lvsd": lvsd}))
+    assert "packets marked by nothing" in text
+    assert "! packets are not marked: so" in text

@@ -81,7 +81,8 @@ class RealServer:
         return hash(self.id)
 
     def __str__(self) -> str:
-        return str(self.id.server)
+        key = self.id.server
+        return str(key) if key.port else key.address  # else packets keep the port they have
 
 
 @dataclass(frozen=True)
