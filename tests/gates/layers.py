@@ -157,7 +157,7 @@ LAYERS = {
               _kernel, _LAB, at_once=2),
         Layer("cluster", "whole agents in network namespaces, real traffic, real kills",
               _cluster, _LAB, at_once=2),
-        Layer("checks", "every kind of health check against a real server of its kind; firewall marks",
+        Layer("checks", "health checks against real servers of every kind; firewall marks",
               _checks, (GATE_PACKAGES, CHECK_PACKAGES)),
         Layer("lab", "the lab itself: up, broken, down without a trace", _lab, _LAB),
         Layer("molecule", "roles and playbooks on machines with systemd",

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from piranha.core.lvs_cf import api
+from piranha.core.lvs_cf.marks import own_mark
 from piranha.net.connections import ANY_PROTOCOL, ESTABLISHED, Connection
 from piranha.pulse.engine import Deed, Engine
 from piranha.pulse.handover import (
@@ -82,12 +83,19 @@ virtual several {
     address = 192.0.2.104 eth0:4
     ports = [ 8080 8443 ]
 }
+virtual shop {
+    active = 1
+    address = 192.0.2.101 eth0:2
+    ports = [ 80 443 ]
+    persistent = 90
+}
 virtual off {
     active = 0
     address = 192.0.2.103 eth0:3
     port = 80
 }
 """
+SHOP = own_mark("192.0.2.101", "tcp", [80])
 SERVICES = Services(api.load(TEXT).config)
 KEY = Key.of(bytes(range(32)))
 
@@ -119,6 +127,8 @@ def connection(virtual: str, port: int, protocol: int = 6, client_port: int = 50
         ("192.0.2.102", 4711, 6, (0, 0)),
         ("192.0.2.104", 8080, 6, (0, 0)),
         ("192.0.2.104", 8443, 6, (0, 0)),
+        ("192.0.2.101", 80, 6, (0, SHOP)),
+        ("192.0.2.101", 443, 6, (0, SHOP)),
         ("192.0.2.100", 53, 6, None),
         ("192.0.2.100", 81, 6, None),
         ("192.0.2.103", 80, 6, None),
@@ -144,6 +154,10 @@ def test_templates_live_as_long_as_their_service_says() -> None:
     found = SERVICES.complete(marked)
     assert found is not None
     assert (found.timeout, found.mark, found.forward) == (60, 7, 3)
+    shop = marked._replace(virtual=SHOP.to_bytes(4, "big"))
+    found = SERVICES.complete(shop)
+    assert found is not None
+    assert (found.timeout, found.mark, found.forward) == (90, SHOP, 0)
     assert SERVICES.complete(marked._replace(virtual=(8).to_bytes(4, "big"))) is None
     mail = connection("2001:db8::100", 25)._replace(template=True, client_port=0, state=0)
     assert SERVICES.complete(mail) is None, "it has no persistence"
