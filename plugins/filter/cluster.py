@@ -143,9 +143,8 @@ import typing as t
 from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
-
-from ..module_utils.lvs_cf.api import from_data
-from ..module_utils.lvs_cf.host import marked
+from ansible_collections.piranha.lvs.plugins.module_utils.lvs_cf.api import from_data
+from ansible_collections.piranha.lvs.plugins.module_utils.lvs_cf.host import marked
 
 DEFAULTS: dict[str, t.Any] = {
     "name": "piranha",
