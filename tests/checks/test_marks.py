@@ -344,3 +344,41 @@ def test_the_rights_that_the_unit_leaves_are_enough(
     before = ("unshare", "--mount", "sh", "-euc", IN_SANDBOX, "sh", lock)
     told = sh(*before, sys.executable, "-c", KEEP, name, str(tmp_path))
     assert told.strip() == left
+
+
+UNMARK = Path(__file__).parents[2] / "roles/piranha_router/tasks/unmark.yml"
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_the_role_takes_the_rules_away_with_the_router(
+    namespace: None, tmp_path: Path, name: str
+) -> None:
+    """As `piranha_router_state: absent` does; a second run finds nothing to do."""
+    play = {
+        "hosts": "localhost",
+        "connection": "local",
+        "gather_facts": False,
+        "vars": {
+            "__piranha_router_run": str(tmp_path),
+            "ansible_python_interpreter": sys.executable,
+        },
+        "tasks": [{"ansible.builtin.import_tasks": str(UNMARK)}],
+    }
+    (tmp_path / "play.yml").write_text(json.dumps([play]))
+    backend = WAYS[name](tmp_path)
+    before = text_of(backend)
+
+    async def mark() -> None:
+        done = asyncio.Event()
+        keeper = Keeper(tmp_path, lambda *_event: None, lambda: [backend])
+        assert keeper.want(ALL, done.set)
+        await done.wait()
+        await keeper.stop()
+
+    asyncio.run(mark())
+    assert text_of(backend) != before
+    for changed in (1, 0):
+        playbook = str(Path(sys.executable).with_name("ansible-playbook"))
+        told = sh(playbook, "-i", "localhost,", str(tmp_path / "play.yml"))
+        assert f"changed={changed} " in told
+        assert text_of(backend) == before
