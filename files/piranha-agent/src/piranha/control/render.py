@@ -241,7 +241,7 @@ UNITS = ("", "k", "M", "G", "T")
 
 def _endpoint(server: dict[str, Any]) -> str:
     address = str(server.get("address", "?"))
-    return f"{f'[{address}]' if ':' in address else address}:{server.get('port', '?')}"
+    return f"{f'[{address}]' if ':' in address else address}:{server.get('port', '?') or '*'}"
 
 
 def _weight(server: dict[str, Any]) -> str:
