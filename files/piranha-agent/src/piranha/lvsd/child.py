@@ -27,17 +27,28 @@ from .reporter import LinkReporter
 from .window import Window
 
 
-def run(link_socket: socket.socket, config_path: Path, run_dir: Path) -> int:
+def run(
+    link_socket: socket.socket,
+    config_path: Path,
+    run_dir: Path,
+    kernel: Kernel | None = None,
+    glance: Glance | None = None,
+) -> int:
     """Run lvsd as a child of pulse until pulse has gone or says stop; gives the exit status.
 
     link_socket: our end of the link. config_path: the configuration in force. run_dir: the
-    agent's folder below /run.
+    agent's folder below /run. kernel, glance: in place of the real table, for a benchmark on a
+    machine that has none.
     """
     _many_files()
-    return asyncio.run(_serve(link_socket, Path(config_path), Path(run_dir)))
+    with kernel or Kernel() as table:
+        paths = Path(config_path), Path(run_dir)
+        return asyncio.run(_serve(link_socket, *paths, table, glance or Glance()))
 
 
-async def _serve(link_socket: socket.socket, config: Path, run_dir: Path) -> int:
+async def _serve(
+    link_socket: socket.socket, config: Path, run_dir: Path, kernel: Kernel, glance: Glance
+) -> int:
     ended = asyncio.Event()
     failures: list[BaseException] = []
 
@@ -52,22 +63,21 @@ async def _serve(link_socket: socket.socket, config: Path, run_dir: Path) -> int
     if signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
         loop.add_signal_handler(signal.SIGTERM, ended.set)
     reporter = LinkReporter(Link(link_socket), ended)
-    with Kernel() as kernel:
-        daemon = Daemon(
-            config,
-            Reconciler(kernel, Owned(run_dir)),
-            reporter,
-            Kept(state_dir(run_dir)),
-            Window(kernel),
-            Glance(),
-            Keeper(run_dir, lambda level, text: reporter.event(words.event(level, text))),
-            Names(run_dir),
-        )
-        reporter.requests = daemon.requests()
-        daemon.hear(News())
-        daemon.start()
-        await ended.wait()
-        await daemon.stop()
+    daemon = Daemon(
+        config,
+        Reconciler(kernel, Owned(run_dir)),
+        reporter,
+        Kept(state_dir(run_dir)),
+        Window(kernel),
+        glance,
+        Keeper(run_dir, lambda level, text: reporter.event(words.event(level, text))),
+        Names(run_dir),
+    )
+    reporter.requests = daemon.requests()
+    daemon.hear(News())
+    daemon.start()
+    await ended.wait()
+    await daemon.stop()
     for failure in failures:
         raise failure
     return 0

@@ -59,6 +59,10 @@ _SOL_RAW, _ICMP_FILTER = 255, 1  # linux/socket.h, linux/icmp.h
 _ECHO_REPLY_ONLY = struct.pack("I", ~1 & 0xFFFFFFFF)
 _SO_ERROR = (socket.SOL_SOCKET, socket.SO_ERROR)
 
+_BROKEN = select.EPOLLERR | select.EPOLLHUP
+_CHANGES = select.EPOLLIN | select.EPOLLOUT | select.EPOLLET
+"""Told once of each change, a socket needs one call of epoll for all of its life."""
+
 _RESET = (socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 """End a connection with a reset: one packet in place of three, and nothing stays behind. Ends that
 linger for a minute, and for two minutes in the memory of a firewall, would be 200,000 of them
@@ -82,12 +86,9 @@ class Hub:
         self.limits = Wheel(loop, before=self.drain)
         loop.add_reader(self._epoll.fileno(), self._serve)
 
-    def watch(self, descriptor: int, events: int, attempt: Attempt) -> None:
-        """Call its `ready` when one of the events is there; replaces what was said before."""
-        if descriptor in self._waiting:
-            self._epoll.modify(descriptor, events)
-        else:
-            self._epoll.register(descriptor, events)
+    def watch(self, descriptor: int, attempt: Attempt) -> None:
+        """Call its `ready` with what the socket can do, now and whenever there is more of it."""
+        self._epoll.register(descriptor, _CHANGES)
         self._waiting[descriptor] = attempt
 
     def forget(self, descriptor: int) -> None:
@@ -201,17 +202,16 @@ class Attempt:
         self._finish(late(self._check, self._talk, connected=self._connected))
 
     def ready(self, events: int) -> None:
-        """The socket has something to say."""
-        if self._connected:
-            if events & ~select.EPOLLOUT:
-                self._guard(self._read)
-            elif events:
-                self._guard(self._write)
-        elif self._plain and events == select.EPOLLOUT:
-            self._connected = True
-            self._finish(CONNECTED)
-        else:
-            self._guard(self._established)
+        """The socket has something to say; it says so once (see Hub.watch)."""
+        if not self._connected:
+            if self._plain and not events & _BROKEN:
+                self._finish(CONNECTED)
+                return
+            self._guard(self._established, events)
+        elif self._pending:
+            self._guard(self._write)
+        if events & ~select.EPOLLOUT:
+            self._guard(self._read)
 
     # -- each of these runs inside _guard ---------------------------------------------------------
 
@@ -230,18 +230,16 @@ class Attempt:
             self._finish(refusal)
             return
         number = sock.connect_ex(self._where)
-        if number == errno.EINPROGRESS:
-            self._limit = self._hub.limits.add(self, now + check.limit)
-            self._hub.watch(sock.fileno(), select.EPOLLOUT, self)
-        elif number:
+        if number and number != errno.EINPROGRESS:
             raise OSError(number, "")
-        else:
-            self._limit = self._hub.limits.add(self, now + check.limit)
+        self._limit = self._hub.limits.add(self, now + check.limit)
+        self._hub.watch(sock.fileno(), self)
+        if not number:
             self._begin()
 
-    def _established(self) -> None:
+    def _established(self, events: int) -> None:
         assert self._sock is not None  # noqa: S101 - for the type checker
-        number = self._sock.getsockopt(*_SO_ERROR)
+        number = self._sock.getsockopt(*_SO_ERROR) if events & _BROKEN else 0
         if number:
             raise OSError(number, "")
         self._begin()
@@ -266,44 +264,45 @@ class Attempt:
         if self._pending:
             with contextlib.suppress(BlockingIOError):
                 self._pending = self._pending[sock.send(self._pending, socket.MSG_NOSIGNAL) :]
-        if self._pending:
-            events = select.EPOLLIN | select.EPOLLOUT
-        else:
+        if not self._pending:
             outcome = talk.sent()
             if outcome is not None:
                 self._finish(outcome)
-                return
-            events = select.EPOLLIN
-        self._hub.watch(sock.fileno(), events, self)
 
     def _read(self) -> None:
-        sock, talk = self._sock, self._talk
-        assert sock is not None and talk is not None  # noqa: S101 - for the type checker
+        """Read until nothing is left: nobody tells twice of what has come already."""
         stream = self._check.protocol == "tcp"
-        room = talk.room()
-        try:
-            piece = sock.recv(room if stream else DATAGRAM)
-        except BlockingIOError:
-            return
-        if stream and not piece:
-            self._finish(talk.closed())
-            return
-        step = talk.feed(piece if stream else _payload(self._check, piece)[:room])
-        if isinstance(step, Outcome):
-            self._finish(step)
-            return
-        self._reads += 1
-        if self._reads >= EAGER_READS:
-            self._hub.forget(sock.fileno())
-            self._pending += step
-            loop = asyncio.get_running_loop()
-            self._pause = loop.call_later(PAUSE, self._resume)
-        elif step:
-            self._go_on(step)
+        while self._running:
+            sock, talk = self._sock, self._talk
+            assert sock is not None and talk is not None  # noqa: S101 - for the type checker
+            room = talk.room()
+            try:
+                piece = sock.recv(room if stream else DATAGRAM)
+            except BlockingIOError:
+                return
+            if stream and not piece:
+                self._finish(talk.closed())
+                return
+            step = talk.feed(piece if stream else _payload(self._check, piece)[:room])
+            if isinstance(step, Outcome):
+                self._finish(step)
+                return
+            self._reads += 1
+            if self._reads >= EAGER_READS:
+                self._hub.forget(sock.fileno())
+                self._pending += step
+                loop = asyncio.get_running_loop()
+                self._pause = loop.call_later(PAUSE, self._resume)
+                return
+            if step:
+                self._go_on(step)
 
     def _resume(self) -> None:
         self._pause = None
-        self._guard(self._write)
+        if self._sock is not None:
+            self._hub.watch(self._sock.fileno(), self)
+        if self._pending:
+            self._guard(self._write)
 
     # -- the end ----------------------------------------------------------------------------------
 
