@@ -6,9 +6,9 @@
 
 Both run one after the other in the same kernel, write the real table, and check the same real
 servers every 3 seconds. Processor time is that of the processes that check (lvsd and pulse;
-keepalived and its checker). Then all servers die at once, and the table tells when the last is out.
-In user-mode Linux a system call costs a hundred times what it does elsewhere, so that the ratio says
-most about their number; `ten_thousand` measures natively what all of it costs.
+keepalived and its checker). Then all servers die at once, and the table tells when the last one
+is out. In user-mode Linux a system call costs a hundred times what it does elsewhere, so that the
+ratio says most about their number; `ten_thousand` measures natively what all of it costs.
 """
 
 from __future__ import annotations

@@ -112,11 +112,13 @@ def mass(folder: Path, wanted: Wanted) -> bool:
         memory = proportional(lvsd.pid)
         share = cost.both / SECONDS * 100
         each = cost.both / (wanted.total * SECONDS / wanted.interval) * 1e6
+        before = spent([lvsd.pid])
         servers.die()
         seen = until(lambda: lvsd.count("DOWN") == wanted.total, 60, "all are seen down", 0.01)
+        death = (spent([lvsd.pid]) - before).both
         print(
-            f"  a check takes {each:.0f} us ({cost.user / cost.both:.0%} of it ours, the rest the"
-            " kernel's)"
+            f"  their end takes {death:.1f} s of a processor; before that, a check takes {each:.0f}"
+            f" us ({cost.user / cost.both:.0%} of it ours, the rest the kernel's)"
         )
         return all(
             [

@@ -46,9 +46,10 @@ class Clock:
     def run(self, until: float, stall: float = 0.0) -> None:
         """Let time pass; with `stall` it stands still for that long before anything runs."""
         self.now += stall
+        until = max(until, self.now)
         while True:
             self.timers = [timer for timer in self.timers if not timer[1].cancelled]
-            due = [timer for timer in self.timers if timer[0] <= max(self.now, until)]
+            due = [timer for timer in self.timers if timer[0] <= until]
             if not due:
                 break
             first = min(due, key=lambda timer: timer[0])
@@ -165,10 +166,35 @@ def test_what_goes_wrong_in_one_does_not_stop_the_others() -> None:
         raise RuntimeError("surprise")
 
     guests = [Guest(101), Guest(101), Guest(102)]
-    guests[1].then = fail  # the last of a step comes first
+    guests[0].then = fail  # the others come after it
     for guest in guests:
         wheel.add(guest, guest.when)
     with pytest.raises(RuntimeError, match="surprise"):
         clock.run(101.5)
     clock.run(103)
     assert [len(guest.kept) for guest in guests] == [1, 1, 1]
+
+
+def test_on_a_router_that_cannot_keep_up_nobody_is_left_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ten become due in the time that four take; all have their turn, one after the other."""
+    monkeypatch.setattr(wheel_module, "AT_ONCE", 4)
+    clock = Clock()
+    wheel = made(clock)
+    guests = [Guest(101) for _unused in range(40)]
+
+    def again(guest: Guest) -> Callable[[], None]:
+        def take_time() -> None:
+            clock.now += 0.25
+            wheel.add(guest, clock.now)
+
+        return take_time
+
+    for guest in guests:
+        guest.then = again(guest)
+        wheel.add(guest, guest.when)
+    clock.run(150)
+    turns = [len(guest.kept) for guest in guests]
+    assert min(turns) >= 4
+    assert max(turns) - min(turns) <= 1

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -41,7 +41,7 @@ from .pool import Pool, pool
 from .reconcile import Reconciler, Step
 from .reporter import Answer, Reporter
 from .senses import Senses
-from .snapshot import Load, View, server_state, services, summary
+from .snapshot import Load, Tally, View, server_state, services
 from .source import Source
 from .standing import StandingOrders
 from .window import Window
@@ -110,6 +110,7 @@ class Daemon:
         self._alarms = Alarms()
         self._changes: list[Change] = []
         self._dirty: set[ServiceKey] = set()
+        self._tally = Tally()
         self._summary: dict[str, Any] | None = None
         self._read_at = float("-inf")
         self._config_error: list[str] = []
@@ -255,8 +256,9 @@ class Daemon:
         changes = self._health.record(watch, result)
         if changes:
             self._changes += changes
-            self._summary = None
-            self._dirty.update(change.virtual.key for change in changes)
+            touched = {change.virtual.key for change in changes}
+            self._dirty |= touched
+            self._recount(touched)
             if "reconcile" not in self._timers:
                 self._at("reconcile", self._gather.gap, self._reconcile_soon)
             if any(change.verdict.ramp < ramp.WHOLE for change in changes):
@@ -275,7 +277,7 @@ class Daemon:
 
     def _impose(self) -> None:
         self._orders.impose(self._layout or Layout())
-        self._summary = None
+        self._recount(None)
 
     def override(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Carry out an operator's order; Refused. See orders.py for arguments and answer."""
@@ -384,7 +386,8 @@ class Daemon:
         if self._layout is None or self._marks_first:
             return
         dirty, self._dirty = self._dirty, set()
-        if whole or not self._reconciler.certain:
+        whole = whole or not self._reconciler.certain
+        if whole:
             step = self._step(self._layout)
         elif dirty:
             verdicts = self._health.verdicts
@@ -399,7 +402,7 @@ class Daemon:
         if step.drift:
             self._drifts += 1
             self._reporter.event(words.drift_event(step.drift))
-        self._summary = None
+        self._recount(None if whole else dirty)
         changes, self._changes = self._changes, []
         for told in words.change_events(
             changes, self._health.verdicts, self._orders.overrides, written=not step.errors
@@ -455,11 +458,14 @@ class Daemon:
             self._reporter.state(self._state())
         self._told_at = self._now()
 
+    def _recount(self, keys: Iterable[ServiceKey] | None) -> None:
+        self._tally.forget(keys)
+        self._summary = None
+
     def _state(self) -> dict[str, Any]:
         layout = self._layout or Layout()
         if self._summary is None:
-            # Not for each second: of a large table it takes some ten milliseconds.
-            self._summary = summary(layout.virtual, self._view())
+            self._summary = self._tally.summary(layout.virtual, self._view())
         marking = self._marks.state() if self._marks is not None else None
         unmarked = marking["error"] if marking else None
         errors = [self._table_error, self._orders.error, unmarked]

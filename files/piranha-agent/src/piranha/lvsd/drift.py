@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 from piranha.core.ipvs.model import ServiceKey
@@ -41,6 +42,7 @@ def prints(text: bytes) -> Prints:
     return {head: b"\n".join(sorted(lines)) for head, lines in found.items()}
 
 
+@lru_cache(maxsize=1 << 16)
 def head(key: ServiceKey) -> bytes:
     """Give the words that name a service in that file."""
     if key.fwmark:

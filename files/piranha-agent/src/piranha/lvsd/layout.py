@@ -120,6 +120,20 @@ class VirtualService:
 
     def entry(self, key: ServerKey, weight: int) -> Server:
         """Give one of its servers, or the sorry server, as it is in the kernel's table."""
+        known = self._entries.get(key)
+        if known is None:
+            known = self._entries[key] = self._entry(key, weight)
+        elif known.weight != weight:
+            # Only the weight is new: what takes time in making one is to see that all is in order.
+            known = self._entries[key] = known._replace(weight=weight)
+        return known
+
+    @cached_property
+    def _entries(self) -> dict[ServerKey, Server]:
+        """As each of the servers was in the table last."""
+        return {}
+
+    def _entry(self, key: ServerKey, weight: int) -> Server:
         upper, lower = self._thresholds.get(key, (0, 0))
         return Server(
             key,

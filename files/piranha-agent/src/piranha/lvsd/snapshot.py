@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from piranha.core.ipvs.codec import Counters, ServerRow
+from piranha.core.ipvs.model import ServiceKey
 from piranha.nanny.outcome import Result
 from piranha.nanny.verdict import State, Verdict
 
@@ -54,30 +55,63 @@ class View:
         return orders.orders(self.imposed)
 
 
-def summary(services: Iterable[VirtualService], view: View) -> dict[str, Any]:
-    """Give the numbers that are told every second, however large the table."""
-    table = view.overrides
-    states: Counter[str] = Counter()
-    empty: list[str] = []
-    opened: list[str] = []
-    number = 0
-    for virtual in services:
-        number += 1
-        decided = pool(virtual, view.verdicts, table)
-        for server in virtual.servers:
-            verdict = view.verdicts[server.id]
-            weight = decided.weights.get(server)
-            states[_state(verdict, weight, view.imposed.get(server.id))] += 1
-        if decided.in_service == 0 and virtual.servers:
-            empty.append(virtual.name)
-        if decided.standing is Standing.OPEN:
-            opened.append(virtual.name)
-    return {
-        "services": number,
-        "servers": dict(states),
-        "without_server": empty,
-        "kept_open": opened,
-    }
+class Counted(NamedTuple):
+    """What `summary` counts of one virtual service: states of its servers, and what is amiss."""
+
+    states: Mapping[str, int]
+    empty: bool
+    opened: bool
+
+
+class Tally:
+    """The numbers that are told every second; only services that changed are counted again."""
+
+    def __init__(self) -> None:
+        """Nothing is counted yet."""
+        self._known: dict[ServiceKey, Counted] = {}
+
+    def forget(self, keys: Iterable[ServiceKey] | None = None) -> None:
+        """Something about these services has changed, or about anything."""
+        if keys is None:
+            self._known.clear()
+        else:
+            for key in keys:
+                self._known.pop(key, None)
+
+    def summary(self, services: Iterable[VirtualService], view: View) -> dict[str, Any]:
+        """Give the numbers, however large the table."""
+        table = view.overrides
+        states: Counter[str] = Counter()
+        empty: list[str] = []
+        opened: list[str] = []
+        number = 0
+        for virtual in services:
+            number += 1
+            counted = self._known.get(virtual.key)
+            if counted is None:
+                counted = self._known[virtual.key] = _count(virtual, view, table)
+            for state, servers in counted.states.items():
+                states[state] += servers
+            if counted.empty:
+                empty.append(virtual.name)
+            if counted.opened:
+                opened.append(virtual.name)
+        return {
+            "services": number,
+            "servers": dict(states),
+            "without_server": empty,
+            "kept_open": opened,
+        }
+
+
+def _count(virtual: VirtualService, view: View, table: Overrides) -> Counted:
+    decided = pool(virtual, view.verdicts, table)
+    states = Counter(
+        _state(view.verdicts[server.id], decided.weights.get(server), view.imposed.get(server.id))
+        for server in virtual.servers
+    )
+    empty = decided.in_service == 0 and bool(virtual.servers)
+    return Counted(states, empty, decided.standing is Standing.OPEN)
 
 
 def services(wanted: Iterable[VirtualService], view: View) -> list[dict[str, Any]]:

@@ -23,7 +23,9 @@ STALL_GRACE = KILL_GRACE + 0.25
 here, even if a program had to be killed."""
 
 SPREAD = 0.001
-"""Seconds for each new check, over which the first ones are spread, half an interval at most."""
+MOST_SPREAD = 3.0
+"""Seconds for each new check, over which the first ones are spread, half an interval at most, and
+seconds for all of them: a server that waits for its first check serves nobody."""
 
 HASTE = 1.0
 """Seconds from one check to the next at least, however many signs of trouble there are."""
@@ -190,7 +192,7 @@ class Engine:
         new = [watch for watch in wanted if watch not in self._running]
         now = loop.time()
         for watch in new:
-            spread = min(watch.interval / 2, SPREAD * len(new))
+            spread = min(watch.interval / 2, SPREAD * len(new), MOST_SPREAD)
             delay = random.uniform(0, spread)  # noqa: S311 - no secret
             repeated = _Repeated(watch, self._wheel, hub, self._on_result, self._opener)
             self._running[watch] = repeated

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Protocol
 
@@ -44,7 +45,7 @@ class Wheel:
         self._after = after
         self._steps: dict[int, dict[Item, None]] = {}
         self._order: list[int] = []
-        self._due: dict[Item, None] = {}
+        self._due: OrderedDict[Item, None] = OrderedDict()
         self._timer: asyncio.TimerHandle | asyncio.Handle | None = None
         self._armed = 0
 
@@ -90,7 +91,8 @@ class Wheel:
         kept = 0
         try:
             while self._due and kept < AT_ONCE:
-                item, _unused = self._due.popitem()
+                # The oldest first: on a router that cannot keep up, everyone is late by as much.
+                item, _unused = self._due.popitem(last=False)
                 kept += 1
                 item.due(now)
         finally:
