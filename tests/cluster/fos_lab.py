@@ -52,6 +52,13 @@ http {{
 }}
 """
 
+NOTIFY = f"""#!/usr/bin/python3 -I
+import os
+with open('{ETC}/notified', 'a') as file:
+    print(os.environ['PIRANHA_OLD_STATE'] or 'new', os.environ['PIRANHA_STATE'],
+          os.environ['PIRANHA_ADDRESSES'] or 'none', file=file)
+"""
+
 REDIS_CONF = f"""\
 bind 0.0.0.0
 port {REDIS}
@@ -117,6 +124,8 @@ class FosRouter(Router):
         Path(ETC).mkdir(exist_ok=True)
         (own / "nginx.conf").write_text(NGINX.replace("NAME", self.name))
         (own / "redis.conf").write_text(REDIS_CONF)
+        (own / "notify").write_text(NOTIFY)
+        (own / "notify").chmod(0o755)
         self.holder = subprocess.Popen(inside(self.name, "sleep", "100000"))
 
     def running(self) -> set[str]:
@@ -133,6 +142,11 @@ class FosRouter(Router):
                 if wanted in Path(f"/proc/{pid}/cmdline").read_text(errors="replace"):
                     found.append(pid)
         return sorted(found)
+
+    def notified(self) -> list[str]:
+        """Give what its notify_cmd has written: the state before, the state, the addresses."""
+        path = Path("/etc/netns") / self.name / "piranha" / "notified"
+        return path.read_text().splitlines() if path.exists() else []
 
     def crash(self, service: str) -> None:
         """Kill all processes of a service."""
@@ -159,6 +173,8 @@ class FosRouter(Router):
     def power_on(self) -> None:
         """Connect its cables again and forget what a machine forgets when it boots."""
         run("ip", "-n", self.name, "address", "flush", "to", f"{VIRTUAL}/32", check=False)
+        run("ip", "-n", self.name, "route", "del", "default", check=False)
+        (Path("/etc/netns") / self.name / "piranha" / "notified").unlink(missing_ok=True)
         for path in self.run_dir.iterdir():
             path.unlink()
         for network in (PUBLIC, PRIVATE):

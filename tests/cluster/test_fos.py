@@ -16,11 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.cluster import DEADTIME, PUBLIC, Router, soon
+from tests.cluster.cluster import DEADTIME, PRIVATE, PUBLIC, Router, run, soon
 from tests.cluster.fos_lab import PORTS, FosCluster, FosRouter, config
 from tests.cluster.traffic import summary
 
 ALL = set(PORTS)
+HOOKED = f'deadtime = {DEADTIME}\nnotify_cmd = "/etc/piranha/notify"'
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +138,42 @@ def test_a_cut_link_moves_everything(cluster: FosCluster, r1: FosRouter, r2: Fos
     assert r1.running() == set()
     r1.cut(PUBLIC, up=True)
     cluster.settled("r2")
+
+
+def test_a_standby_whose_own_network_fails_takes_nothing(
+    cluster: FosCluster, r1: FosRouter, r2: FosRouter
+) -> None:
+    """It reaches neither the services nor its gateway, so it does not find fault with r1."""
+    run("ip", "-n", "r2", "route", "add", "default", "via", "203.0.113.100")
+    with cluster.traffic() as requests:
+        r2.cut(PUBLIC)
+        soon(lambda: told(r2, "this router's own network seems to be at fault"), "it knows")
+        time.sleep(2 * DEADTIME)
+    figures = summary(requests)
+    assert figures.failed == 0, figures
+    assert r1.state() == "active"
+    assert r2.running() == set()
+    assert not told(r2, "asks the partner to hand over")
+    r2.cut(PUBLIC, up=True)
+
+
+@pytest.mark.parametrize("cluster", [config(top=HOOKED)], indirect=True)
+def test_after_a_split_the_loser_stops_and_the_winner_s_commands_run_again(
+    cluster: FosCluster, r1: FosRouter, r2: FosRouter
+) -> None:
+    """While neither hears the other both run everything: no third party says which is to."""
+    soon(lambda: r1.notified()[-1:] == ["standby active 203.0.113.10/24"], "r1 was told")
+    assert r2.notified() == ["new standby none"]
+    for network in (PUBLIC, PRIVATE):
+        r2.cut(network)
+    soon(lambda: r2.running() == ALL, "r2 runs both as well")
+    soon(lambda: r2.notified()[-1].startswith("standby active"), "r2 was told")
+    for network in (PUBLIC, PRIVATE):
+        r2.cut(network, up=True)
+    soon(lambda: r2.running() == set(), "the backup has stopped everything")
+    cluster.settled("r1")
+    soon(lambda: r2.notified()[-1].startswith("active standby"), "r2 was told")
+    soon(lambda: r1.notified()[-1].startswith("active active"), "r1 was told again")
 
 
 def test_services_outlive_fos_and_pulse(cluster: FosCluster, r1: FosRouter, r2: FosRouter) -> None:
