@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from piranha import cli
 from piranha.commands.command import Command, Result
 from piranha.core.lvs_cf import api
 from piranha.fos import gateway, hands, listening, record, release
@@ -297,3 +298,33 @@ def test_a_standby_gives_the_active_one_time_to_notice_for_itself() -> None:
     for t in range(30):
         outcome = good("yes") if t % 5 == 0 else bad("no")
         assert not [s for s in verdicts.take(web.watch, Checked(outcome, float(t), 0.1)) if s.down]
+
+
+def test_a_service_is_checked_by_hand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "lvs.cf"
+
+    def nanny(name: str) -> tuple[int, str]:
+        status = cli.main(["nanny", "--config", str(file), name])
+        told = capsys.readouterr()
+        return status, told.out + told.err
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        text = TEXT.replace("192.0.2.9", "127.0.0.1").replace("port = 80", f"port = {port}")
+        file.write_text(text)
+        status, told = nanny("web")
+        assert status == 0
+        assert told.startswith("web: UP: ")
+        assert f"connect to 127.0.0.1:{port}/tcp" in told
+    status, told = nanny("web")
+    assert status == 1
+    assert "web: DOWN: connection refused" in told
+    assert "fos counts 2 such in a row as a failure" in told
+    assert nanny("tftp") == (
+        2,
+        "tftp: there is nothing that could be checked;"
+        " add check, send or send_program to its block\n",
+    )
+    assert "there are: web, tftp" in nanny("off")[1]
+    file.write_text("service = fos\nkeepalife = 1\n")
+    assert nanny("web")[0] == 2

@@ -91,7 +91,8 @@ def _add_nanny(commands: Commands) -> None:
     nanny.add_argument(
         "server",
         metavar="NAME",
-        help="VIRTUAL/SERVER; VIRTUAL for all of its servers; or a server's name or address:port",
+        help="VIRTUAL/SERVER; VIRTUAL for all of its servers; a server's name or address:port;"
+        " or a failover service",
     )
     _config_option(nanny)
     nanny.set_defaults(run=_nanny)
@@ -251,9 +252,11 @@ def _reload(options: argparse.Namespace) -> int:
 
 
 def _nanny(options: argparse.Namespace) -> int:
+    from piranha.fos import by_hand
     from piranha.nanny import command
 
-    status, lines = command.run(options.config, options.server)
+    check = by_hand.run if by_hand.applies(options.config) else command.run
+    status, lines = check(options.config, options.server)
     print("\n".join(lines), file=sys.stderr if status == UNREACHABLE else sys.stdout)
     return status
 
