@@ -367,10 +367,11 @@ class Cluster:
             process.wait(10)
 
     @contextlib.contextmanager
-    def downloads(self, count: int) -> Iterator[list[dict[str, Any]]]:
+    def downloads(self, count: int, times: int = 1) -> Iterator[list[dict[str, Any]]]:
         """Begin slow downloads from the client; what became of each is told at the end."""
         found: list[dict[str, Any]] = []
         argv = [sys.executable, str(HERE / "downloads.py"), VIRTUAL, str(PORT), str(count)]
+        argv.append(str(times))
         process = subprocess.Popen(inside("client", *argv), stdout=subprocess.PIPE)
         try:
             _wait_for_line(process)

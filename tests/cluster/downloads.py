@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: piranha.lvs founders
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Slow downloads, all at once, over a connection each: `downloads.py ADDRESS PORT COUNT`.
+"""Slow downloads, all at once, over a connection each: `downloads.py ADDRESS PORT COUNT [TIMES]`.
 
 It says so when all have begun to arrive, and at the end prints what became of each as JSON: `port`
 (ours), `server`, `length` (promised), `bytes` (come), `error` (none where nothing went wrong).
@@ -14,7 +14,7 @@ import os
 import sys
 from typing import Any
 
-ASK = b"GET /slow HTTP/1.1\r\nHost: slow\r\nConnection: close\r\n\r\n"
+ASK = "GET /slow/{} HTTP/1.1\r\nHost: slow\r\nConnection: close\r\n\r\n"
 LIMIT = 40.0
 """Seconds for one download."""
 
@@ -39,7 +39,7 @@ async def fetch(address: str, port: int, begun: asyncio.Semaphore, told: dict[st
     """Fetch it; what came is counted and looked at, not kept."""
     reader, writer = await asyncio.open_connection(address, port)
     told["port"] = writer.get_extra_info("sockname")[1]
-    writer.write(ASK)
+    writer.write(ASK.format(sys.argv[4]).encode())
     head = await reader.readuntil(b"\r\n\r\n")
     told["length"] = int(head.lower().partition(b"content-length:")[2].split()[0])
     begun.release()
@@ -53,6 +53,7 @@ async def fetch(address: str, port: int, begun: asyncio.Semaphore, told: dict[st
 
 async def main() -> None:
     """Run all of them."""
+    sys.argv[4:] = sys.argv[4:] or ["1"]
     address, port, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     begun = asyncio.Semaphore(0)
     tasks = [asyncio.create_task(download(address, port, begun)) for _unused in range(count)]

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A real server that answers every request with its name: `real_server.py ADDRESS PORT NAME`.
 
-`/slow` is a download that takes some seconds: its name in many lines, a few at a time.
+`/slow` is a download that takes some seconds: its name in many lines, a few at a time; `/slow/3` is
+three times as long.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import asyncio
 import contextlib
 import sys
 
-SLOW = b"GET /slow "
+SLOW = b"GET /slow"
 PIECES, LINES, PAUSE = 80, 50, 0.05
 """What `/slow` sends: so many times so many lines, so many seconds apart."""
 
@@ -27,8 +28,9 @@ async def serve(address: str, port: int, name: str) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             asked = await reader.readuntil(b"\r\n\r\n")
             if asked.startswith(SLOW):
-                writer.write(head(len(body) * LINES * PIECES))
-                for _unused in range(PIECES):
+                times = int(asked.split()[1].rpartition(b"/")[2].strip(b"slow") or b"1")
+                writer.write(head(len(body) * LINES * PIECES * times))
+                for _unused in range(PIECES * times):
                     writer.write(body * LINES)
                     await writer.drain()
                     await asyncio.sleep(PAUSE)

@@ -119,6 +119,13 @@ def _links(status: Status) -> Iterator[tuple[Labels, dict[str, Any]]]:
         yield {"own": str(link.get("own")), "partner": str(link.get("partner"))}, link
 
 
+def _sync(status: Status) -> Iterator[Sample]:
+    sync = _part(status, "heart", "sync")
+    for half in ("master", "backup"):
+        if half in sync:
+            yield {"half": half}, float(sync[half] is True)
+
+
 def _link_up(status: Status) -> Iterator[Sample]:
     for labels, link in _links(status):
         yield labels, float(link.get("up") is True)
@@ -279,6 +286,13 @@ METRICS: tuple[Metric, ...] = (
         "When the partner was heard last over this path, in seconds since the epoch.",
         ("own", "partner"),
         _link_heard,
+    ),
+    Metric(
+        "piranha_sync_daemon_running",
+        GAUGE,
+        "1 if this half of the kernel's sync daemon runs: master sends, backup receives.",
+        ("half",),
+        _sync,
     ),
     Metric(
         "piranha_partner_same_configuration",

@@ -134,6 +134,7 @@ def _router(found: dict[str, Any], colour: Paint, now: float) -> list[str]:
         ("state", f"{_paint(state, state, colour)}{since}{_because(heart.get('reason'))}"),
         ("partner", _partner(heart.get("peer"), now)),
         *(("link", _link(one, colour, now)) for one in heart.get("links") or ()),
+        *([("sync", _sync(heart["sync"], colour))] if heart.get("sync") else []),
         ("addresses", ", ".join(_address(a) for a in heart.get("addresses") or ()) or "none"),
         (
             "pulse",
@@ -152,6 +153,15 @@ def _partner(peer: object, now: float) -> str:
     state = str(peer.get("state") or "unknown").upper()
     heard = _ago(peer.get("heard") or peer.get("since"), now, "heard ")
     return f"{peer.get('address', '?')} {state}{heard}{_because(peer.get('reason'))}"
+
+
+def _sync(sync: dict[str, Any], colour: Paint) -> str:
+    """Say of both halves of the kernel's sync daemon whether they run."""
+    halves = []
+    for half, does in (("master", "sends"), ("backup", "receives")):
+        state = "UP" if sync.get(half) else "DOWN"
+        halves.append(f"{does} {_paint(state, state, colour)}")
+    return f"{sync.get('interface', '?')}, id {sync.get('id', '?')}: {', '.join(halves)}"
 
 
 def _link(link: dict[str, Any], colour: Paint, now: float) -> str:

@@ -12,6 +12,7 @@ the daemon believes every program on this machine, it must not stay. Where an op
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import random
 import socket
@@ -79,11 +80,7 @@ class Backup:
         if self._socket is not None:
             return
         try:
-            self._daemon = self._running()
-            if self._daemon is None:
-                self._daemon = _our_daemon()
-                self._command(StartDaemon(self._daemon))
-                self._ours = True
+            self._daemon = self._running() or self._started()
             self._socket = _speaker(self._daemon)
         except (OSError, ValueError, IpvsError) as problem:
             self.stop()
@@ -128,6 +125,19 @@ class Backup:
         with contextlib.suppress(OSError, ValueError, IpvsError):
             self._running()
         self._port.close()
+
+    def _started(self) -> Daemon:
+        """Start a daemon of our own; where another one came first, that is as good."""
+        made = _our_daemon()
+        try:
+            self._command(StartDaemon(made))
+        except OSError as problem:
+            running = self._running() if problem.errno == errno.EEXIST else None
+            if running is None:
+                raise
+            return running
+        self._ours = True
+        return made
 
     def _running(self) -> Daemon | None:
         return next((one for one in self._port.daemons() if one.role is Role.BACKUP), None)

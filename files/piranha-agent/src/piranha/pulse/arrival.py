@@ -35,6 +35,11 @@ class Arrival:
         self._told = ""
         """The problem that the log knows already."""
 
+    @property
+    def busy(self) -> bool:
+        """Whether connections are coming in at the moment."""
+        return self._backup.open
+
     def clear(self) -> None:
         """To be called once at the start: stop what an earlier heart may have left."""
         self._backup.clear()

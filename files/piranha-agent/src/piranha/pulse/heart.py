@@ -33,6 +33,7 @@ from .pathways import Pathways
 from .priority import raise_priority
 from .reading import CannotRun, read_settings
 from .reporter import Reporter
+from .syncing import Syncing
 from .wire import SESSION_SIZE, Key
 from .word import UNSURE, from_json
 
@@ -71,6 +72,7 @@ class Heart:
         if self._settings.fos:
             self._engine.word = UNSURE
         self._arrival = Arrival(self._settings.services)
+        self._syncing = Syncing(self._settings.sync)
         self._parting: Parting | None = None
         self._sessions: tuple[bytes, ...] = ()
         self._told_at = self._ticked_at = 0.0
@@ -109,8 +111,8 @@ class Heart:
 
     def _turn(self) -> None:
         """Wait, then: see how long we were away, read all that waits, see what is due."""
-        times = (self._engine.next_at(), self._holding.next_at(), self._arrival.next_at())
-        due = min(when for when in times if when is not None)
+        parts = (self._engine, self._holding, self._arrival, self._syncing)
+        due = min(when for part in parts if (when := part.next_at()) is not None)
         # Rounded up: waking a moment early would cost a second turn.
         wait = max(0, min(int((due - clock()) * 1000) + 1, 1000))
         ready = {number for number, _unused in self._poll.poll(wait)}
@@ -133,6 +135,7 @@ class Heart:
             self._carry(self._engine.take(taken, now), now)
         self._log("notice", self._arrival.news())
         self._holding.step(now)
+        self._syncing.step(now, busy=self._arrival.busy)
         self._tick(now)
         if self._link.fileno() in ready:
             self._hear(now)
@@ -246,8 +249,10 @@ class Heart:
         patience = self._settings.timing.deadtime * 2
         waiting = now - self._begun < patience
         problems = self._holding.troubles()
+        problems += [self._syncing.problem] if self._syncing.problem else []
         state = report.snapshot(self._engine, self._settings, problems, self._reason, now)
         state["links"] = report.links(self._paths, patience, now)
+        state["sync"] = self._syncing.state()
         state["problems"] += self._paths.problems(now, patience)
         if waiting:  # until then silence is no news
             state["problems"] = problems
@@ -309,6 +314,7 @@ class Heart:
             return str(error)
         self._settings, self._paths = settings, paths
         self._arrival.services = settings.services
+        self._syncing.want(settings.sync)
         self._watch()
         failed = self._holding.exchange(settings.addresses, now, self._engine.holding)
         if failed:

@@ -15,6 +15,7 @@ from piranha.net.rtnetlink import Address
 
 from .handover import Services
 from .machine import Timing
+from .syncing import SyncSettings
 from .wire import DIGEST_SIZE, Role
 
 
@@ -42,6 +43,8 @@ class HeartSettings:
     addresses: tuple[VirtualAddress, ...]
     monitor_links: bool
     """Whether an interface of the addresses without a link makes this router stand back."""
+    sync: SyncSettings | None
+    """The kernel's sync daemon; None: none is wanted."""
     services: Services
     digest: bytes
     """Of the configuration's meaning: comments and spacing do not count."""
@@ -87,10 +90,17 @@ def extract(config: Config, own: frozenset[Address]) -> HeartSettings:
         key_file=Path(section.text("heartbeat_key_file") or "/etc/piranha/heartbeat.key"),
         addresses=_virtual_addresses(config, role),
         monitor_links=bool(section.number("monitor_links")),
+        sync=_sync(section),
         services=Services(config),
         digest=hashlib.sha256(write(config).encode()).digest()[:DIGEST_SIZE],
         fos=section.text("service") == "fos",
     )
+
+
+def _sync(section: Section) -> SyncSettings | None:
+    if not section.flag("syncdaemon"):
+        return None
+    return SyncSettings(section.text("syncd_iface") or "eth0", section.number("syncd_id") or 0)
 
 
 def _address(section: Section, key: str) -> Address | None:
