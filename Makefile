@@ -12,6 +12,9 @@ PYTHON := /usr/bin/python3
 KEEP ?=
 ONLY ?=
 INPUTS ?=
+IDLE ?= 3600
+STOPS ?= 200
+KILLS ?= 100
 SEED ?=
 GATES := $(PYTHON) -m tests.gates
 RUN := $(GATES).run
@@ -61,9 +64,10 @@ test: venv agent ## everything above, quick layers first, with a closing table
 molecule-all: venv agent ## the other scenarios: direct, tunnel, failover, two clusters, removal …
 	@$(RUN) scenarios
 
-test-all: venv agent ## test, the other scenarios, the lab's own test, the fuzzing, and the demo
+test-all: venv agent ## test, the other scenarios, the lab's own test, the fuzzing, the patience, the demo
 	@$(RUN) test scenarios lab
 	@$(MAKE) fuzz
+	@$(MAKE) patience
 	@$(MAKE) demo
 
 bench: venv packages ## how fast we are, beside ipvsadm and keepalived, in the same run (ONLY=lvs_cf: one part)
@@ -71,6 +75,10 @@ bench: venv packages ## how fast we are, beside ipvsadm and keepalived, in the s
 
 fuzz: venv ## a million broken lvs.cf files through the library (INPUTS=… SEED=… for other ones)
 	@.venv/bin/python -m tests.fuzz.lvs_cf $(if $(INPUTS),--inputs $(INPUTS)) $(if $(SEED),--seed $(SEED))
+
+patience: venv packages ## no takeover without a reason: an hour on a busy machine, 200 stops, 100 kills (IDLE=… STOPS=… KILLS=…)
+	@PIRANHA_IDLE=$(IDLE) PIRANHA_STOPS=$(STOPS) PIRANHA_KILLS=$(KILLS) \
+	  .venv/bin/python -m pytest -v -s tests/cluster/test_patience.py
 
 demo: venv packages agent ## builds a cluster in the lab and kills parts of it (KEEP=1 leaves it up)
 	@KEEP=$(KEEP) .venv/bin/python tests/lab/demo.py
@@ -96,4 +104,4 @@ clean: ## remove what was made (build and the archive), not .venv
 	  roles/piranha_router/files/piranha-agent.json
 
 .PHONY: help venv pins packages agent check gates checks-test kernel-test cluster-test molecule molecule-all test test-all \
-	bench fuzz demo lab-up lab-down lab-test fresh dist clean
+	bench fuzz patience demo lab-up lab-down lab-test fresh dist clean

@@ -24,7 +24,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .takeover_lab import (
+from tests.cluster.takeover_lab import (
     Agent,
     Connections,
     Keepalived,

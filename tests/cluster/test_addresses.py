@@ -5,13 +5,16 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import struct
 import subprocess
+import sys
 import time
 from collections import Counter
 from ipaddress import ip_address
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from tests.cluster.heart_lab import (
@@ -31,6 +34,7 @@ from tests.cluster.heart_lab import (
 )
 
 Three = tuple[Net, Heart, Heart]
+SOURCES = Path(__file__).resolve().parents[2] / "files/piranha-agent/src"
 SOON = 1.0
 """Seconds; the heart is told at once, but a virtual machine may be slow."""
 
@@ -154,6 +158,28 @@ def test_announcements_are_repeated_with_growing_gaps(settled: Three) -> None:
     gaps = [b - a for a, b in pairwise(times)]
     for gap, wanted in zip(gaps, (0.1, 0.4, 0.5, 1.0, 3.0), strict=True):
         assert abs(gap - wanted) < 0.3
+
+
+def test_send_arp_tells_the_neighbours(net: Net) -> None:
+    """The command by the name of old, in a namespace that has none of our hearts."""
+    kind = (socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0003))
+    env = {**os.environ, "PYTHONPATH": str(SOURCES)}
+    program = ["ip", "netns", "exec", net.routers[0], sys.executable, "-m", "piranha", "send_arp"]
+    with inside(net.client, lambda: socket.socket(*kind)) as tap:
+        tap.bind(("eth0", 0x0003))
+        tap.settimeout(5)
+        for address, words in (
+            (VIRTUAL, ["02:00:00:00:00:99", "192.0.2.255", "ffffffffffff"]),
+            (VIRTUAL6, ["020000000099"]),
+        ):
+            subprocess.run(
+                [*program, "-i", "eth0", address, *words], check=True, env=env, timeout=30
+            )
+            while not (found := announced(frame := tap.recv(2000))):
+                continue
+            assert found[0].endswith(address)
+            assert frame[6:12] == bytes.fromhex("020000000099")
+    ip("-n", net.client, "neighbour", "flush", "dev", "eth0")
 
 
 def announced(frame: bytes) -> list[str]:

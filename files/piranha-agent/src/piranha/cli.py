@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from piranha import __version__, config_cli, metrics_cli, override_cli
+from piranha import __version__, config_cli, metrics_cli, old_cli, override_cli
 
 CONFIG = Path("/etc/lvs.cf")
 RUN_DIR = Path("/run/piranha")
@@ -100,11 +100,7 @@ def _add_nanny(commands: Commands) -> None:
 
 def _add_running(commands: Commands) -> None:
     """Add what the service itself runs, and what tells of the program."""
-    pulse = _command(commands, "pulse", _pulse, "run the router's agent (the service does this)")
-    pulse.add_argument(
-        "-n", "--nodaemon", action="store_true", help="stay in the foreground, as it always does"
-    )
-    _config_option(pulse)
+    old_cli.register(commands, _command, _config_option)
 
     release = _command(
         commands,
@@ -119,7 +115,12 @@ def _add_running(commands: Commands) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; gives the exit status. `arguments` is sys.argv without the program."""
+    """Run one command; gives the exit status.
+
+    arguments: the words after the program; None: those of this process, and its name counts.
+    """
+    if arguments is None:
+        arguments = [*old_cli.called_as(sys.argv[0]), *sys.argv[1:]]
     top = parser()
     options = top.parse_args(arguments)
     run: Command = options.run
@@ -259,12 +260,6 @@ def _nanny(options: argparse.Namespace) -> int:
     status, lines = check(options.config, options.server)
     print("\n".join(lines), file=sys.stderr if status == UNREACHABLE else sys.stdout)
     return status
-
-
-def _pulse(options: argparse.Namespace) -> int:
-    from piranha.pulse import supervisor
-
-    return supervisor.run(options.config, options.run_dir)
 
 
 def _release(options: argparse.Namespace) -> int:

@@ -42,16 +42,24 @@ def gratuitous_arp(mac: bytes, address: IPv4Address) -> tuple[bytes, bytes]:
 
     Both, since some listen to one kind only.
     """
-    frames = []
-    for operation, target in ((1, bytes(6)), (2, mac)):
-        body = struct.pack("!HHBBH", 1, 0x0800, 6, 4, operation)
-        body += mac + address.packed + target + address.packed
-        frame = _BROADCAST + mac + struct.pack("!H", _ETHERTYPE_ARP) + body
-        frames.append(frame.ljust(60, b"\0"))  # the least that Ethernet carries
-    return frames[0], frames[1]
+    return _arp(1, mac, address, bytes(6), _BROADCAST), arp_reply(mac, address)
 
 
-def unsolicited_advertisement(mac: bytes, address: IPv6Address, router: bool = True) -> bytes:
+def arp_reply(mac: bytes, address: IPv4Address, to: bytes = _BROADCAST) -> bytes:
+    """Give the reply that says `address` is at `mac`; `to`: the card it is sent to."""
+    return _arp(2, mac, address, mac, to)
+
+
+def _arp(operation: int, mac: bytes, address: IPv4Address, target: bytes, to: bytes) -> bytes:
+    body = struct.pack("!HHBBH", 1, 0x0800, 6, 4, operation)
+    body += mac + address.packed + target + address.packed
+    frame = to + mac + struct.pack("!H", _ETHERTYPE_ARP) + body
+    return frame.ljust(60, b"\0")  # the least that Ethernet carries
+
+
+def unsolicited_advertisement(
+    mac: bytes, address: IPv6Address, router: bool = True, to: bytes = _ALL_NODES_MAC
+) -> bytes:
     """Give the neighbour advertisement that announces `address` at `mac` (RFC 4861, 7.2.6)."""
     flags = _OVERRIDE | (0x80000000 if router else 0)
     body = struct.pack("!BBHI", _ADVERTISEMENT, 0, 0, flags) + address.packed
@@ -60,7 +68,7 @@ def unsolicited_advertisement(mac: bytes, address: IPv6Address, router: bool = T
     body = body[:2] + struct.pack("!H", _checksum(pseudo + body)) + body[4:]
     head = struct.pack("!IHBB", 6 << 28, len(body), _ICMPV6, 255)
     return (
-        _ALL_NODES_MAC
+        to
         + mac
         + struct.pack("!H", _ETHERTYPE_IPV6)
         + head

@@ -30,7 +30,7 @@ from .heart_settings import HeartSettings
 from .holding import Holding, Outcome
 from .parting import Parting
 from .pathways import Pathways
-from .priority import raise_priority
+from .priority import outlive_parent, raise_priority
 from .reading import CannotRun, read_settings
 from .reporter import Reporter
 from .syncing import Syncing
@@ -348,4 +348,5 @@ def run(sock: socket.socket, config_path: Path, run_dir: Path) -> int:
         link.send({"event": {"level": "crit", "text": str(error)}})
         return CANNOT_RUN
     gc.freeze()
+    outlive_parent()
     return heart.live()

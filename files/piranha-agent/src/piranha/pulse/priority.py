@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: piranha.lvs founders
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lets this process run before others and keeps its memory where it is, as far as allowed."""
+"""How the kernel treats the heart: before others, in memory, and not ended when pulse is."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import ctypes
 import os
 
 _MCL_CURRENT, _MCL_FUTURE, _MCL_ONFAULT = 1, 2, 4  # linux/mman.h
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 PRIORITY = 10
 """Above ordinary programs, below the kernel's own real-time threads."""
 
@@ -30,3 +31,12 @@ def raise_priority() -> str:
     if not refused:
         return ""
     return f"the heart runs with less than it wants: {' and '.join(refused)}"
+
+
+def outlive_parent() -> None:
+    """Get no signal when pulse dies: the heart sees its link close then, and lets go properly.
+
+    A heart that was killed with pulse would leave the addresses in the kernel until somebody has
+    started a program to remove them, often longer than the partner waits.
+    """
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, 0, 0, 0, 0)

@@ -1,8 +1,9 @@
 # SPDX-FileCopyrightText: piranha.lvs founders
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the benchmark of takeovers runs: two routers' agents or keepaliveds, and a client.
+"""Whole agents or keepaliveds on two routers, without IPVS, and a client that always connects.
 
-It starts, stops and kills, and tells what the client saw. What is judged is takeover.py's matter.
+It starts, stops and kills, and tells what the client saw. What is judged is for the benchmark of
+takeovers and for test_patience.py.
 """
 
 from __future__ import annotations
@@ -117,21 +118,22 @@ class Connections(threading.Thread):
     def gap(self, since: float) -> tuple[float, float]:
         """Give the longest time without a connection from `since` on, and when it was over.
 
-        From the first try in vain to the next that is answered.
+        From the last try that was answered to the next one, 0 where none was in vain.
         """
-        longest, over, lost = 0.0, since, None
+        longest, over, lost = 0.0, since, False
         settled = time.monotonic() - PATIENCE
         answered = self._answered.copy()
+        before = since
         for begun in self._tries.copy():
-            if begun < since - EVERY or begun > settled:
-                continue
+            if begun > settled:
+                break
             if begun not in answered:
-                lost = begun if lost is None else lost
-            elif lost is not None:
-                if begun - lost > longest:
-                    longest, over = begun - lost, begun
-                lost = None
-        return (999.0, settled) if lost is not None else (longest, over)
+                lost |= begun >= since - EVERY
+                continue
+            if lost and begun - before > longest:
+                longest, over = begun - before, begun
+            before, lost = begun, False
+        return (999.0, settled) if lost else (longest, over)
 
 
 def _listener() -> socket.socket:
@@ -285,10 +287,13 @@ class Agent(Router):
         run_dir.mkdir(exist_ok=True)
         for path in run_dir.iterdir():
             path.unlink()
+        words = ["-m", "piranha", "pulse", "--config", str(self.folder / "lvs.cf")]
+        self.run(sys.executable, *words, "--run-dir", str(run_dir), env=self._env())
+
+    def _env(self) -> dict[str, str]:
         env = {**os.environ, "PYTHONPATH": str(SOURCES), "PYTHONPYCACHEPREFIX": str(self.folder)}
         env.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled once, as on a router
-        words = ["-m", "piranha", "pulse", "--config", str(self.folder / "lvs.cf")]
-        self.run(sys.executable, *words, "--run-dir", str(run_dir), env=env)
+        return env
 
     def _ask(self, what: str) -> dict[str, Any]:
         try:
@@ -307,10 +312,39 @@ class Agent(Router):
         wanted = ("active", "standby") if active else ("standby", "active")
         return (heart.get("state"), peer) == wanted
 
+    def pid(self, child: str) -> int:
+        """Give the process id of pulse itself, or of a child of it."""
+        if child == "pulse":
+            assert self.process is not None
+            return self.process.pid
+        return int(self._ask("status")["pulse"]["pids"][child])
+
+    def restarts(self) -> int:
+        """Tell how often the heart was started again."""
+        return int(((self._ask("status").get("pulse") or {}).get("restarts") or {}).get("heart", 0))
+
+    def log_end(self) -> str:
+        """Give the last lines that pulse has written."""
+        return (self.folder / "log").read_text(encoding="utf-8", errors="replace")[-1500:]
+
+    def transitions(self) -> list[str]:
+        """Give the events by which this router took the addresses or let go of them."""
+        events = self._ask("events").get("events") or ()
+        return [event["text"] for event in events if "->" in event["text"]]
+
+    def revive(self) -> None:
+        """What systemd does when pulse has died: ExecStopPost=, and another one."""
+        assert self.process is not None
+        self.process.wait(10)
+        words = ["release", "--config", str(self.folder / "lvs.cf")]
+        words += ["--run-dir", str(self.folder / "run")]
+        argv = ["ip", "netns", "exec", self.namespace, sys.executable, "-m", "piranha", *words]
+        subprocess.run(argv, env=self._env(), check=True, timeout=30)
+        self.start()
+
     def hang(self) -> None:
         """Stop the heart's process, as a fault that no restart cures."""
-        pid = self._ask("status")["pulse"]["pids"]["heart"]
-        os.kill(int(pid), signal.SIGSTOP)
+        os.kill(self.pid("heart"), signal.SIGSTOP)
 
     def resigned_at(self) -> float | None:
         """Give when pulse decided to resign, on the monotonic clock, or None."""
