@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-FileCopyrightText: piranha.lvs founders
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rules about a virtual server's pool: its quorum and slow start. Pure."""
+"""The rules about a virtual server's pool: its quorum, slow start, load. Pure."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ def pool_rules(config: Config) -> Iterator[Finding]:
         if block.settings.flag("active"):
             yield from _quorum(block)
             yield from _slow_start(block)
+            yield from _load(block)
 
 
 def _quorum(block: Virtual) -> Iterator[Finding]:
@@ -38,15 +39,33 @@ def _quorum(block: Virtual) -> Iterator[Finding]:
 
 
 def _slow_start(block: Virtual) -> Iterator[Finding]:
+    if block.settings.seconds("slow_start"):
+        yield from _weights(block, "slow_start")
+
+
+def _load(block: Virtual) -> Iterator[Finding]:
     settings = block.settings
-    if not settings.seconds("slow_start"):
+    monitor = settings.text("load_monitor")
+    if monitor not in (None, "", "none"):
+        yield from _weights(block, "load_monitor")
         return
+    for section in (settings, *(server.settings for server in block.servers)):
+        for key in ("load_interval", "load_timeout", "load_processors"):
+            if section.given(key):
+                message = f"`{key}` has no effect without load_monitor"
+                remedy = "add `load_monitor = uptime`, or remove it"
+                yield finding("A302", section.place(key), message, remedy)
+
+
+def _weights(block: Virtual, key: str) -> Iterator[Finding]:
+    """What takes a part of a weight away needs weights that are heeded and can be parted."""
+    settings = block.settings
     if settings.text("scheduler") in _WEIGHTLESS:
         message = f"the scheduler {settings.text('scheduler')} does not heed weights,"
-        message += " so that slow_start has no effect"
+        message += f" so that {key} has no effect"
         remedy = "use for example wlc or wrr"
-        yield finding("A302", settings.place("slow_start", 0), message, remedy)
-    elif any(server.settings["weight"] == 1 for server in block.servers):
-        message = "slow_start has no effect on a server of weight 1, which cannot have less"
+        yield finding("A302", settings.place(key, 0), message, remedy)
+    elif key == "slow_start" and any(one.settings["weight"] == 1 for one in block.servers):
+        message = f"{key} has no effect on a server of weight 1, which cannot have less"
         remedy = "give all servers weights of 10 or more"
-        yield finding("A302", settings.place("slow_start", 0), message, remedy)
+        yield finding("A302", settings.place(key, 0), message, remedy)

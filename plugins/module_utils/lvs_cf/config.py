@@ -254,7 +254,9 @@ def derive_block(block: Virtual, network: Value) -> None:
     if settings["marking"] is None:
         derived["marking"] = NONE if mark is None else AUTO
     settings.derived = derived
-    common: dict[str, Value] = {key: settings[key] for key in ("port", *INHERITED)}
+    common: dict[str, Value] = {
+        key: settings[key] for key in ("port", "load_processors", *INHERITED)
+    }
     for server in block.servers:
         written = server.settings.written
         # One mapping for all servers that change nothing: there may be thousands.

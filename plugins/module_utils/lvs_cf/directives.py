@@ -17,7 +17,7 @@ from typing import NamedTuple
 from .checks import SERVER_CHECKS, VIRTUAL_CHECKS
 from .command_rows import FAILOVER_COMMANDS, GLOBAL_COMMANDS
 from .ipvs_rows import SERVER_IPVS, VIRTUAL_IPVS
-from .pool_rows import VIRTUAL_POOL
+from .pool_rows import SERVER_POOL, VIRTUAL_POOL
 from .row import (
     ADDRESS_DEVICE,
     CHOICE,
@@ -219,8 +219,8 @@ _GLOBALS = (
         GLOBAL,
         "rsh_command",
         TEXT,
-        "rsh",
-        "Program that fetches the load of a real server for load_monitor = uptime.",
+        "ssh",
+        "Program that runs uptime on a real server for load_monitor = uptime (originally rsh).",
     ),
     Directive(
         GLOBAL,
@@ -450,6 +450,7 @@ DIRECTIVES: tuple[Directive, ...] = (
     *_SERVERS,
     *SERVER_IPVS,
     *SERVER_CHECKS,
+    *SERVER_POOL,
 )
 
 

@@ -2,17 +2,19 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-FileCopyrightText: piranha.lvs founders
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rows of the table of directives about a virtual server's pool: too few servers, slow start.
+"""Rows of the table of directives about a virtual server's pool: too few servers, slow start, load.
 
-Data only. What they mean is in the agent's pool.py; the rules between them are in check_pool.py.
+Data only. What they mean is in the agent's pool.py and load/; the rules between them are in
+check_pool.py.
 """
 
 from __future__ import annotations
 
-from .row import EXTENDED, NUMBER, SECONDS, SWITCH, VIRTUAL, Directive
+from .row import EXTENDED, NUMBER, SECONDS, SERVER, SWITCH, VIRTUAL, Directive
 
 _MOST_SERVERS = 65535
 _HOUR = 3600
+_MOST_PROCESSORS = 65536
 
 VIRTUAL_POOL: tuple[Directive, ...] = (
     Directive(
@@ -47,5 +49,49 @@ VIRTUAL_POOL: tuple[Directive, ...] = (
         high=_HOUR,
         dialect=EXTENDED,
         known_as=("slowstart", "slow-start", "warmup"),
+    ),
+    Directive(
+        VIRTUAL,
+        "load_interval",
+        SECONDS,
+        20,
+        "Time between two questions for a real server's load.",
+        low=0.01,
+        high=_HOUR,
+        dialect=EXTENDED,
+    ),
+    Directive(
+        VIRTUAL,
+        "load_timeout",
+        SECONDS,
+        5,
+        "Time that one question for the load may take; load_interval at most.",
+        low=0.01,
+        high=_HOUR,
+        dialect=EXTENDED,
+    ),
+    Directive(
+        VIRTUAL,
+        "load_processors",
+        NUMBER,
+        None,
+        "Processors of each real server; unset, uptime asks with nproc, and others count one.",
+        low=1,
+        high=_MOST_PROCESSORS,
+        dialect=EXTENDED,
+        known_as=("load_cpus", "nproc"),
+    ),
+)
+
+SERVER_POOL: tuple[Directive, ...] = (
+    Directive(
+        SERVER,
+        "load_processors",
+        NUMBER,
+        None,
+        "Processors of this real server; the virtual server's load_processors if unset.",
+        low=1,
+        high=_MOST_PROCESSORS,
+        dialect=EXTENDED,
     ),
 )

@@ -188,6 +188,13 @@ def _of_server(*names: str) -> Callable[[Status], Iterator[Sample]]:
     return read
 
 
+def _share(status: Status) -> Iterator[Sample]:
+    for labels, server in _servers(status):
+        share = _part(server, "busy").get("share")
+        if isinstance(share, int):
+            yield labels, share / 100
+
+
 def _loads(label: str, fields: dict[str, str]) -> Callable[[Status], Iterator[Sample]]:
     def read(status: Status) -> Iterator[Sample]:
         for labels, server in _servers(status):
@@ -385,6 +392,18 @@ METRICS: tuple[Metric, ...] = (
         GAUGE,
         "When the last check began, in seconds since the epoch.",
         _of_server("last_check", "at"),
+    ),
+    _server(
+        "load_average",
+        GAUGE,
+        "Load of the machine as load_monitor read it last, for all of its processors.",
+        _of_server("busy", "average"),
+    ),
+    _server(
+        "load_share_ratio",
+        GAUGE,
+        "What its load leaves a server of its weight; 1 is all of it.",
+        _share,
     ),
     _server(
         "connections",

@@ -33,6 +33,7 @@ from .drift import Glance
 from .health import Change, Health
 from .kept import Kept
 from .layout import Layout, LayoutError, ServerId, VirtualService
+from .load_watch import LoadWatch
 from .names import Change as NewAddress
 from .names import Names
 from .orders import Refused
@@ -106,6 +107,7 @@ class Daemon:
         self._doors = Doors(reconciler.read, reconciler.holds)
         self._engine = Engine(self._on_result, self._doors.open)
         self._senses = Senses(self._doors, self._engine.hasten)
+        self._loads = LoadWatch(self._on_shares, reporter.event)
         self._orders = StandingOrders(kept)
         self._alarms = Alarms()
         self._changes: list[Change] = []
@@ -140,6 +142,7 @@ class Daemon:
             timer.cancel()
         self._senses.close()
         await self._names.stop()
+        await self._loads.stop()
         await self._engine.stop()
         if self._marks is not None:
             await self._marks.stop()
@@ -186,6 +189,7 @@ class Daemon:
         before, self._layout = self._layout, new
         checks_differ = self._health.configure(new, self._now())
         self._impose()
+        self._loads.configure(new)
         keys = {virtual.key for virtual in new.virtual}
         self._window.forget(keys)
         self._alarms.forget(keys)
@@ -264,6 +268,12 @@ class Daemon:
             if any(change.verdict.ramp < ramp.WHOLE for change in changes):
                 self._at("rise", STEP_GAP, self._rise)
         return watch.fast is not None and self._health.changing(watch)
+
+    def _on_shares(self, shares: Mapping[ServerId, int]) -> None:
+        """Some servers are busier, or less busy, than they were."""
+        self._dirty |= self._health.ease(shares)
+        if self._dirty and "reconcile" not in self._timers:
+            self._at("reconcile", self._gather.gap, self._reconcile_soon)
 
     def _rise(self) -> None:
         """Go on with slow starts, and come again for the next step."""
@@ -350,7 +360,8 @@ class Daemon:
 
     def _view(self, loads: Mapping[ServerId, Load] = MappingProxyType({})) -> View:
         offset = time.time() - self._now()
-        return View(self._health.verdicts, self._orders.imposed, offset, self._health.last, loads)
+        imposed, health, busy = self._orders.imposed, self._health, self._loads.busy.shown
+        return View(health.verdicts, imposed, offset, health.last, loads, busy)
 
     def _pool(self, virtual: VirtualService) -> Pool:
         return pool(virtual, self._health.verdicts, self._orders.overrides)

@@ -208,6 +208,16 @@ class Health:
             self._verdicts[server.id].state is State.UP for _unused, server in subject.users
         )
 
+    def ease(self, shares: Mapping[ServerId, int]) -> set[ServiceKey]:
+        """Set what their load leaves some servers of their weight; gives services it concerns."""
+        concerned = set()
+        for server, share in shares.items():
+            verdict = self._verdicts.get(server)
+            if verdict is not None and verdict.busy != share:
+                self._verdicts[server] = verdict._replace(busy=share)
+                concerned.add(server.service)
+        return concerned
+
     def changing(self, watch: Watch) -> bool:
         """Whether a state that hangs on this check is about to change."""
         subject = self._subjects.get(watch)

@@ -29,6 +29,7 @@ from piranha.core.lvs_cf.config import Config, Section, Virtual, service_ports
 from piranha.core.lvs_cf.config import Server as ServerBlock
 from piranha.core.lvs_cf.marks import AUTO
 from piranha.core.lvs_cf.values import is_address
+from piranha.load.question import Question, Wish, question
 from piranha.marks.rules import NOTHING, Rules, marked
 from piranha.nanny.settings import check_settings, for_server
 from piranha.nanny.spec import CheckSettings, Through, Watch, watch_for, watch_through
@@ -68,6 +69,7 @@ class RealServer:
     """An active server block. `weight` is the configured one; `watch` is how it is checked.
 
     `upper` and `lower`: connections at which the kernel stops and begins again to give it new ones.
+    `load`: how it is asked for its load.
     """
 
     id: ServerId
@@ -76,6 +78,7 @@ class RealServer:
     watch: Watch
     upper: int = 0
     lower: int = 0
+    load: Question | None = None
 
     def __hash__(self) -> int:
         return hash(self.id)
@@ -198,7 +201,7 @@ def block_names(block: Virtual) -> list[str]:
     return [name for name in written if name and not is_address(name)]
 
 
-_AROUND = ("service", "network")
+_AROUND = ("service", "network", "rsh_command")
 """Directives outside of blocks that say something about every block."""
 
 
@@ -248,7 +251,7 @@ def layout(
     addresses: what the names of `host_names` resolve to; a server with a name that is not among
     them is left out, and a virtual service too. laid: what was laid out before.
     """
-    maker = _Maker(addresses or {})
+    maker = _Maker(addresses or {}, _set(config.globals.text("rsh_command")))
     made = (laid or Laid()).virtuals(config, maker)
     seen: set[ServiceKey] = set()
     for virtual in made:
@@ -282,8 +285,9 @@ class _Unresolved(Exception):
 class _Maker:
     """Makes virtual services and gathers what is wrong with them."""
 
-    def __init__(self, addresses: Mapping[str, str]) -> None:
+    def __init__(self, addresses: Mapping[str, str], rsh: str) -> None:
         self.addresses = addresses
+        self.rsh = rsh
         self.problems: list[str] = []
 
     def floating(self, config: Config) -> frozenset[str]:
@@ -408,6 +412,7 @@ class _Maker:
                 ServerId(key, ServerKey(address, port)),
                 forward,
             ),
+            load=question(self._wish(virtual), address, settings.number("load_processors")),
         )
 
     def _watch(
@@ -422,6 +427,13 @@ class _Maker:
         through = Through(server.server.address, forward.value, way)
         target = str(ip_address(target)) if target else target
         return watch_through(checks, target, port, through)
+
+    def _wish(self, block: Virtual) -> Wish | None:
+        monitor = block.settings.text("load_monitor")
+        if monitor is None:
+            return None
+        interval, limit = (block.settings.seconds(f"load_{key}") for key in ("interval", "timeout"))
+        return Wish(monitor, self.rsh, _set(interval), _set(limit))
 
     def _checks(self, block: Virtual) -> CheckSettings:
         return check_settings(block.settings, self._address)

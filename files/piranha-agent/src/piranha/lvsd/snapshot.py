@@ -40,7 +40,7 @@ class View:
     """All that is shown of one moment.
 
     offset: seconds from the monotonic clock's time to the epoch's. last: gives the last result of
-    a server's check. loads: what was counted.
+    a server's check. loads: what was counted. busy: gives what load_monitor knows of a server.
     """
 
     verdicts: Verdicts
@@ -48,6 +48,7 @@ class View:
     offset: float
     last: Callable[[RealServer], Result | None]
     loads: Mapping[ServerId, Load] = field(default_factory=dict)
+    busy: Callable[[RealServer, float], dict[str, Any] | None] = lambda _server, _offset: None
 
     @property
     def overrides(self) -> Overrides:
@@ -170,6 +171,7 @@ def server_state(server: RealServer, view: View, decided: Pool) -> dict[str, Any
         else None,
         "last_check": _check(view.last(server), view.offset),
         "load": _load(view.loads.get(server.id)),
+        "busy": view.busy(server, view.offset),
     }
 
 

@@ -79,8 +79,10 @@ def _parse(path: Path, content: bytes) -> tuple[Key, ...]:
             f"{path}: there are {len(texts)} lines, but a heartbeat key file holds one key, or two"
             f" while the key is being changed; remove the keys that neither router sends with"
         )
-    keys = tuple(_key(path, text, "" if len(texts) == 1 else f" on line {number}")
-                 for number, text in enumerate(texts or [""], 1))
+    keys = tuple(
+        _key(path, text, "" if len(texts) == 1 else f" on line {number}")
+        for number, text in enumerate(texts or [""], 1)
+    )
     if len(set(keys)) != len(keys):
         raise KeyFileError(
             f"{path}: both lines have the same heartbeat key; remove one, or put the new key there"

@@ -156,20 +156,20 @@ def test_programs_are_asked_for_and_judged() -> None:
     text = text.replace("primary =", 'active_cmd = "notify on"\nprimary =', 1)
     text = text.replace("    port", "    load_monitor = uptime\n    port", 1)
     asked = questions(load(text).config)
-    assert asked.programs == ("notify", "/usr/bin/check", "rsh")
+    assert asked.programs == ("notify", "/usr/bin/check", "ssh")
     assert codes(text) == []
     host = replace(
         FITTING,
         programs={
             "/usr/bin/check": Program(unsafe="/usr/bin belongs to user 7"),
             "notify": Program(missing="is not there"),
-            "rsh": Program(missing="is not there"),
+            "ssh": Program(missing="is not there"),
         },
     )
     assert found(text, host) == [
         ("E503", 1, "`notify` is not there"),
         ("E504", 12, "`/usr/bin/check` would not be run, since /usr/bin belongs to user 7"),
-        ("W508", 0, "`rsh`, which should ask for the load, is not there"),
+        ("W508", 0, "`ssh`, which should ask for the load, is not there"),
     ]
 
 
