@@ -288,14 +288,16 @@ class Agent(Router):
         for path in run_dir.iterdir():
             path.unlink()
         words = ["-m", "piranha", "pulse", "--config", str(self.folder / "lvs.cf")]
-        self.run(sys.executable, *words, "--run-dir", str(run_dir), env=self._env())
+        self.run(sys.executable, *words, "--run-dir", str(run_dir), env=self.env())
 
-    def _env(self) -> dict[str, str]:
+    def env(self) -> dict[str, str]:
+        """Give the environment that its programs run in."""
         env = {**os.environ, "PYTHONPATH": str(SOURCES), "PYTHONPYCACHEPREFIX": str(self.folder)}
         env.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled once, as on a router
         return env
 
-    def _ask(self, what: str) -> dict[str, Any]:
+    def ask(self, what: str) -> dict[str, Any]:
+        """Ask the running pulse; gives nothing while it cannot be asked."""
         try:
             with Client(self.folder / "run" / "control.sock", 5) as client:
                 return client.ask(what)
@@ -304,7 +306,7 @@ class Agent(Router):
 
     def ready(self, active: bool) -> bool:
         """See Router."""
-        status = self._ask("status")
+        status = self.ask("status")
         heart = status.get("heart") or {}
         peer = (heart.get("peer") or {}).get("state")
         if not (status.get("pulse") or {}).get("understudies"):
@@ -317,11 +319,11 @@ class Agent(Router):
         if child == "pulse":
             assert self.process is not None
             return self.process.pid
-        return int(self._ask("status")["pulse"]["pids"][child])
+        return int(self.ask("status")["pulse"]["pids"][child])
 
     def restarts(self) -> int:
         """Tell how often the heart was started again."""
-        return int(((self._ask("status").get("pulse") or {}).get("restarts") or {}).get("heart", 0))
+        return int(((self.ask("status").get("pulse") or {}).get("restarts") or {}).get("heart", 0))
 
     def log_end(self) -> str:
         """Give the last lines that pulse has written."""
@@ -329,7 +331,7 @@ class Agent(Router):
 
     def transitions(self) -> list[str]:
         """Give the events by which this router took the addresses or let go of them."""
-        events = self._ask("events").get("events") or ()
+        events = self.ask("events").get("events") or ()
         return [event["text"] for event in events if "->" in event["text"]]
 
     def revive(self) -> None:
@@ -339,7 +341,7 @@ class Agent(Router):
         words = ["release", "--config", str(self.folder / "lvs.cf")]
         words += ["--run-dir", str(self.folder / "run")]
         argv = ["ip", "netns", "exec", self.namespace, sys.executable, "-m", "piranha", *words]
-        subprocess.run(argv, env=self._env(), check=True, timeout=30)
+        subprocess.run(argv, env=self.env(), check=True, timeout=30)
         self.start()
 
     def hang(self) -> None:
@@ -348,7 +350,7 @@ class Agent(Router):
 
     def resigned_at(self) -> float | None:
         """Give when pulse decided to resign, on the monotonic clock, or None."""
-        events = self._ask("events").get("events") or ()
+        events = self.ask("events").get("events") or ()
         found = [event["time"] for event in events if "resigns" in event["text"]]
         return found[-1] - time.time() + time.monotonic() if found else None
 
