@@ -23,7 +23,7 @@ from .marks import AUTO
 from .values import NO_ADDRESS, ROLES, is_address, is_ipv6
 
 _COMMANDS = ("send_program",)
-_FAILOVER_COMMANDS = ("start_cmd", "stop_cmd")
+_FAILOVER_COMMANDS = ("start_cmd", "stop_cmd", "send_program")
 _ROUTER_COMMANDS = ("active_cmd", "inactive_cmd", "fault_cmd", "notify_cmd")
 _MARKING = ("nft", "iptables-legacy")
 _NAMED = ("primary", "backup", "primary_private", "backup_private", "nat_router")

@@ -207,7 +207,7 @@ class Daemon:
                     ran=entry.ran,
                     listened=service.name in self._listened,
                 )
-            ok, words = result.ok, f"{result.words} after {result.seconds:.2f} s"
+            ok, words = result.ok, f"{result.words} ({result.seconds:.2f} s)"
         self._carry(self._board.done(service.name, act, ok, words, self._now()))
 
     def _note(self) -> None:

@@ -73,6 +73,8 @@ async def stop(
     took = time.monotonic() - begin
     if not gone:
         words += f", and port {service.port} of {service.address} is still taken"
+    elif not ran and not seen:
+        words = "it did not run"  # whatever stop_cmd makes of that
     elif not sure:
         words += ", and whether it still runs cannot be seen"
     elif ran and runner.certain:

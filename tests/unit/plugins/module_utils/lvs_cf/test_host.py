@@ -173,6 +173,22 @@ def test_programs_are_asked_for_and_judged() -> None:
     ]
 
 
+def test_what_failover_services_and_changes_of_state_run_is_judged_too() -> None:
+    block = (
+        "failover db {\nactive = 1\naddress = 203.0.113.77 eth0\nport = 5432\n"
+        'start_cmd = "db start"\nstop_cmd = "db-stop"\nsend_program = "ask %h"\n}\n'
+    )
+    top = 'service = fos\nfault_cmd = "page"\nnotify_cmd = "tell all"\n'
+    text = top + QUIET + block
+    assert questions(load(text).config).programs == ("page", "tell", "db", "db-stop", "ask")
+    missing = {name: Program(missing="is not there") for name in ("tell", "db-stop")}
+    told = [one for one in found(text, replace(FITTING, programs=missing)) if one[0] == "E503"]
+    assert [sentence for _code, _line, sentence in told] == [
+        "`tell` is not there",
+        "`db-stop` is not there",
+    ]
+
+
 def test_inactive_blocks_ask_for_nothing() -> None:
     text = edited("    port", '    send_program = "/usr/bin/check %h"\n    port')
     text = text.replace("    active = 1\n", "    active = 0\n", 1).replace("eth0:1", "eth7")
