@@ -153,8 +153,10 @@ def test_a_standby_whose_own_network_fails_takes_nothing(
     assert figures.failed == 0, figures
     assert r1.state() == "active"
     assert r2.running() == set()
-    assert not told(r2, "asks the partner to hand over")
     r2.cut(PUBLIC, up=True)
+    time.sleep(3 * DEADTIME)
+    assert not told(r2, "asks the partner to hand over"), "nor when its network is back"
+    assert r1.state() == "active"
 
 
 @pytest.mark.parametrize("cluster", [config(top=HOOKED)], indirect=True)

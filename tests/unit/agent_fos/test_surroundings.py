@@ -295,6 +295,13 @@ def test_a_standby_gives_the_active_one_time_to_notice_for_itself() -> None:
     assert downs(patient=True)[0] == 8.0
     verdicts = Verdicts()
     verdicts.watch([web], 0.0, patient=True)
+    for t in range(20):
+        if t == 15:
+            verdicts.excuse()
+        seen = verdicts.take(web.watch, Checked(bad("no"), float(t), 0.1))
+        assert seen[0].down is (8 <= t < 15), "our own fault is not held against the partner"
+    verdicts = Verdicts()
+    verdicts.watch([web], 0.0, patient=True)
     assert verdicts.take(web.watch, Checked(unknown("no descriptors"), 0.0, 0.1)) == []
     for t in range(30):
         outcome = good("yes") if t % 5 == 0 else bad("no")

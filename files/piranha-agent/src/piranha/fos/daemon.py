@@ -83,6 +83,8 @@ class Daemon:
         """Services that were seen on their ports."""
         self._tests: set[asyncio.Task[None]] = set()
         self._tested_at = -TEST_AGAIN
+        self._blamed = False
+        """Whether our own network was found at fault last."""
         self._watching: tuple[tuple[Service, ...], bool] = ((), False)
         self._noted: object = None
         self._told: object = None
@@ -261,8 +263,12 @@ class Daemon:
         works, found = await gateway.reachable()
         if not works:
             text = f"{name} of the partner is not reached ({words}), but neither is the {found}"
-            self._event("err", f"{text}: this router's own network seems to be at fault")
+            self._verdicts.excuse()
+            if not self._blamed:
+                self._event("err", f"{text}: this router's own network seems to be at fault")
+            self._blamed = True
             return
+        self._blamed = False
         if any(service.name == name for service in self._watching[0]) and not self._watching[1]:
             self._events(self._board.complain(f"{name}: {words} ({found})", self._now()))
             self._tell()
