@@ -254,7 +254,11 @@ class FosCluster(Cluster):
         def look() -> None:
             while not end.wait(0.01):
                 looks[0] += 1
-                for name in self.pair["r1"].running() & self.pair["r2"].running():
+                # One cannot look at both at once: only what r1 runs before and after r2 was looked
+                # at ran on both; else a move between the two looks would count as well.
+                before = self.pair["r1"].running()
+                there = self.pair["r2"].running()
+                for name in before & there & self.pair["r1"].running():
                     both.append((time.time(), name))
 
         thread = threading.Thread(target=look)
