@@ -17,6 +17,7 @@ from piranha.core.lvs_cf import api
 from piranha.fos import gateway, hands, listening, record, release
 from piranha.fos.board import Entry, Phase, Role
 from piranha.fos.settings import Service, services, stop_limit
+from piranha.fos.suspicion import Next, Suspicion
 from piranha.fos.watching import Verdicts, patience, watched
 from piranha.nanny.outcome import Result as Checked
 from piranha.nanny.outcome import bad, good, unknown
@@ -295,17 +296,27 @@ def test_a_standby_gives_the_active_one_time_to_notice_for_itself() -> None:
     assert downs(patient=True)[0] == 8.0
     verdicts = Verdicts()
     verdicts.watch([web], 0.0, patient=True)
-    for t in range(20):
-        if t == 15:
-            verdicts.excuse()
-        seen = verdicts.take(web.watch, Checked(bad("no"), float(t), 0.1))
-        assert seen[0].down is (8 <= t < 15), "our own fault is not held against the partner"
-    verdicts = Verdicts()
-    verdicts.watch([web], 0.0, patient=True)
     assert verdicts.take(web.watch, Checked(unknown("no descriptors"), 0.0, 0.1)) == []
     for t in range(30):
         outcome = good("yes") if t % 5 == 0 else bad("no")
         assert not [s for s in verdicts.take(web.watch, Checked(outcome, float(t), 0.1)) if s.down]
+
+
+def test_a_standby_finds_fault_only_while_its_own_network_works() -> None:
+    thinks = Suspicion()
+    assert thinks.failed(10.0, 11.0) is Next.TEST
+    assert thinks.failed(11.0, 12.0) is Next.WAIT, "the test goes on"
+    thinks.tested(False, "no echo", 13.0)
+    assert thinks.blamed
+    assert thinks.failed(14.0, 15.0) is Next.WAIT
+    assert thinks.failed(15.5, 16.5) is Next.TEST
+    thinks.tested(True, "answered", 17.0)
+    assert not thinks.blamed
+    assert thinks.failed(16.8, 17.8) is Next.WAIT, "that check began before the answer"
+    assert thinks.failed(17.9, 18.9) is Next.COMPLAIN
+    thinks.well()
+    assert thinks.failed(19.0, 20.0) is Next.WAIT
+    assert thinks.failed(21.0, 22.0) is Next.TEST
 
 
 def test_a_service_is_checked_by_hand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,6 +31,7 @@ from . import gateway, hands, record, source
 from .board import Act, Board, Deed, Entry, Phase, Role
 from .settings import Service
 from .snapshot import snapshot
+from .suspicion import Next, Suspicion
 from .watching import Verdicts, watched
 
 TICK = 0.5
@@ -38,9 +39,6 @@ TICK = 0.5
 
 TOLD = 1.0
 """Seconds between two snapshots when nothing changes."""
-
-TEST_AGAIN = 5.0
-"""Seconds between two gateway tests while the partner's services are out of order."""
 
 
 class FosReporter(LinkReporter):
@@ -82,9 +80,7 @@ class Daemon:
         self._listened: set[str] = set()
         """Services that were seen on their ports."""
         self._tests: set[asyncio.Task[None]] = set()
-        self._tested_at = -TEST_AGAIN
-        self._blamed = False
-        """Whether our own network was found at fault last."""
+        self._suspicion = Suspicion()
         self._watching: tuple[tuple[Service, ...], bool] = ((), False)
         self._noted: object = None
         self._told: object = None
@@ -233,7 +229,7 @@ class Daemon:
         if wanted == self._watching:
             return
         if wanted[1] != self._watching[1]:
-            self._verdicts = Verdicts()
+            self._verdicts, self._suspicion = Verdicts(), Suspicion()
         self._watching = wanted
         self._engine.watch(self._verdicts.watch(wanted[0], self._now(), patient=not wanted[1]))
         if not wanted[0]:
@@ -247,31 +243,35 @@ class Daemon:
                     self._listened.add(name)
                 self._carry(self._board.checked(name, seen.good, seen.words, now, down=seen.down))
             elif seen.good:
+                self._suspicion.well()
                 if self._board.complaint.startswith(f"{name}: "):
                     self._events(self._board.complain("", now))
                     self._tell()
-            elif seen.down and now - self._tested_at >= TEST_AGAIN and not self._board.complaint:
-                self._tested_at = now
-                test = asyncio.get_running_loop().create_task(self._test(name, seen.words))
-                self._tests.add(test)
-                test.add_done_callback(self._tests.discard)
+            elif seen.down and not self._board.complaint:
+                self._suspect(name, seen.words, result.at)
         starting = any(e.phase is Phase.STARTING for e in self._board.entries)
         return starting or self._verdicts.changing(watch)
 
+    def _suspect(self, name: str, words: str, began: float) -> None:
+        match self._suspicion.failed(began, self._now()):
+            case Next.TEST:
+                test = asyncio.get_running_loop().create_task(self._test(name, words))
+                self._tests.add(test)
+                test.add_done_callback(self._tests.discard)
+            case Next.COMPLAIN:
+                complaint = f"{name}: {words} ({self._suspicion.found})"
+                self._events(self._board.complain(complaint, self._now()))
+                self._tell()
+
     async def _test(self, name: str, words: str) -> None:
-        """See whether it is our own network that does not work, and ask for the services if not."""
+        """See whether it is our own network that does not work."""
         works, found = await gateway.reachable()
-        if not works:
-            text = f"{name} of the partner is not reached ({words}), but neither is the {found}"
-            self._verdicts.excuse()
-            if not self._blamed:
-                self._event("err", f"{text}: this router's own network seems to be at fault")
-            self._blamed = True
+        known = self._suspicion.blamed
+        self._suspicion.tested(works, found, self._now())
+        if works or known:
             return
-        self._blamed = False
-        if any(service.name == name for service in self._watching[0]) and not self._watching[1]:
-            self._events(self._board.complain(f"{name}: {words} ({found})", self._now()))
-            self._tell()
+        text = f"{name} of the partner is not reached ({words}), but neither is the {found}"
+        self._event("err", f"{text}: this router's own network seems to be at fault")
 
     # -- telling ---------------------------------------------------------------------------------
 

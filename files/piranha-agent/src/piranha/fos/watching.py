@@ -94,10 +94,6 @@ class Verdicts:
             seen.append(Seen(service, good, down, result.outcome.words))
         return seen
 
-    def excuse(self) -> None:
-        """Our own network was at fault: what failed until now says nothing of the partner."""
-        self._bad_since.clear()
-
     def changing(self, watch: Watch) -> bool:
         """Whether more of the same would change a verdict: check again soon."""
         names = [name for name, one in self._services.items() if one.watch == watch]
