@@ -58,6 +58,7 @@ class Doors:
         self._problem: str | None = None
         self._settings_at = float("-inf")
         self._troubles: dict[Pair, Trouble | None] = {}
+        self._sources: dict[Pair, str | None] = {}
         self._wrote: dict[ServiceKey, float] = {}
         self._moved: dict[str, float] = {}
 
@@ -112,6 +113,8 @@ class Doors:
             if before.holders(virtual) != self._around.holders(virtual):
                 self._moved[virtual] = now
         self._troubles = {pair: trouble(self._around, *pair) for pair in self._pairs}
+        # Kept, since each check needs one and it takes a search.
+        self._sources = {pair: self._around.source(*pair) for pair in self._pairs}
 
     def troubles(self) -> list[Trouble]:
         """Give what stands in the way, each once."""
@@ -128,11 +131,11 @@ class Doors:
         key = self._helpers.key(helper) if helper else None
         if helper is None or key is None or not self._holds(key):
             return _unknown("its helper service is not in the table yet")
-        virtual, server = pair = check.address, helper[1].server
+        pair = check.address, helper[1].server
         standing = self._troubles.get(pair)
         if self._problem or (standing and standing.now):
             return _unknown(self._problem or (standing.words if standing else ""))
-        source = self._around.source(virtual, server)
+        source = self._sources.get(pair)
         if source is None:
             return _unknown("this router has no address of its own to check from")
         bind(sock, key.fwmark, source, self._helpers.port(helper), stream=check.protocol == "tcp")
