@@ -121,41 +121,6 @@ def test_a_server_fails_leaves_and_returns(lvsd: Lvsd, webs: dict[str, Web], fai
     assert lvsd.texts(f"{where} is UP")[-1].endswith("with weight 1, 2 of 2 servers in service")
 
 
-def test_a_server_that_answers_no_arp_leaves_long_before_its_next_check(
-    lvsd: Lvsd, webs: dict[str, Web], config: Path, tmp_path: Path
-) -> None:
-    """The kernel notices, since clients' packets go to the server, and tells lvsd."""
-    # By default it may believe an entry for 45 s, and then waits 5 s; too long for a test.
-    neighbours = Path("/proc/sys/net/ipv4/neigh/inside")
-    quick = {"base_reachable_time_ms": "2000", "delay_first_probe_time": "1"}
-    before = {name: (neighbours / name).read_text() for name in quick}
-    for name, value in quick.items():
-        (neighbours / name).write_text(value)
-    try:
-        write(config, "40")
-        loaded = time.time()
-        assert lvsd.ask("reload")["ok"]
-        deadline = time.monotonic() + 20
-        while any(server["last_check"]["at"] < loaded for server in lvsd.servers().values()):
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        with client(20, tmp_path):
-            began = time.monotonic()
-            webs["two"].unplug()
-            until({"21": 1}, 18)
-            assert time.monotonic() - began < 18
-        (text,) = lvsd.texts("is DOWN")
-        assert "DOWN: host unreachable: 192.0.2.22 does not answer ARP requests; removed" in text
-        # Its own failure is no reason to check it again and again.
-        at = lvsd.servers()["two"]["last_check"]["at"]
-        time.sleep(4)
-        assert lvsd.servers()["two"]["last_check"]["at"] == at
-    finally:
-        webs["two"].plug()
-        for name, value in before.items():
-            (neighbours / name).write_text(value)
-
-
 def test_an_entry_taken_out_by_hand_is_no_failure(lvsd: Lvsd, config: Path) -> None:
     write(config, "40")
     assert lvsd.ask("reload")["ok"]
