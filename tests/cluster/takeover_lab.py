@@ -332,7 +332,8 @@ class Agent(Router):
     def transitions(self) -> list[str]:
         """Give the events by which this router took the addresses or let go of them."""
         events = self.ask("events").get("events") or ()
-        return [event["text"] for event in events if "->" in event["text"]]
+        texts = [str(event["text"]) for event in events]
+        return [text for text in texts if "takes the virtual" in text or "lets go" in text]
 
     def revive(self) -> None:
         """What systemd does when pulse has died: ExecStopPost=, and another one."""

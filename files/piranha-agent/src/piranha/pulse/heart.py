@@ -38,6 +38,8 @@ from .wire import SESSION_SIZE, Key
 from .word import UNSURE, from_json
 
 OK, FAILED, CANNOT_RUN = 0, 1, 78
+TICKS = 16
+"""Ticks in a dead time: pulse, which waits for half of one, counts a stop of seven as none."""
 TELL = 1.0
 """Seconds between two snapshots of the state when nothing changes."""
 GOODBYE_GAP = 0.003
@@ -113,6 +115,7 @@ class Heart:
         """Wait, then: see how long we were away, read all that waits, see what is due."""
         parts = (self._engine, self._holding, self._arrival, self._syncing)
         due = min(when for part in parts if (when := part.next_at()) is not None)
+        due = min(due, self._ticked_at + self._settings.timing.deadtime / TICKS)
         # Rounded up: waking a moment early would cost a second turn.
         wait = max(0, min(int((due - clock()) * 1000) + 1, 1000))
         ready = {number for number, _unused in self._poll.poll(wait)}
@@ -169,8 +172,8 @@ class Heart:
 
     def _tick(self, now: float) -> None:
         timing = self._settings.timing
-        # The engine wakes us at least every deadtime / 8; more than twice as often is a waste.
-        if now - self._ticked_at >= min(timing.keepalive, timing.deadtime / 8) / 2:
+        # `_turn` wakes us in time for the next one; more than twice as often is a waste.
+        if now - self._ticked_at >= timing.deadtime / TICKS / 2:
             self._ticked_at = now
             self._reporter.tick()
         if self._engine.holding and self._holding.mend_due(now):
