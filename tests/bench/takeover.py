@@ -116,7 +116,7 @@ class Course:
         victim = self.pair[self.active]
         moment = how(victim)
         until(self.pair[1 - self.active].holds, "the other router has the address")
-        time.sleep(0.3)
+        time.sleep(1.0)  # until the last of its connections is lost, or not
         gap, over = self.client.gap(moment)
         if isinstance(victim, Agent) and how is hang:
             decided = victim.resigned_at()

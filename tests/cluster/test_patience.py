@@ -31,10 +31,12 @@ from tests.cluster.takeover_lab import Agent, Connections, Switch, until
 
 IDLE = float(os.environ.get("PIRANHA_IDLE", "20"))
 STOPS = int(os.environ.get("PIRANHA_STOPS", "40"))
-KILLS = int(os.environ.get("PIRANHA_KILLS", "8"))
+KILLS = int(os.environ.get("PIRANHA_KILLS", "4"))
 USER_MODE = "User Mode Linux" in Path("/proc/cpuinfo").read_text(encoding="ascii")
 KEEPALIVE = 0.5 if USER_MODE else 0.1
 DEADTIME = 3 * KEEPALIVE
+LOOK = 0.05 if USER_MODE else 0.005
+"""Seconds between two connections, and between two looks at who has the address."""
 BUSY = "while True: pass"
 """A program that keeps a processor busy, at ordinary priority."""
 
@@ -115,7 +117,7 @@ class Owners(threading.Thread):
             kernel.close()
 
     def run(self) -> None:
-        while not self._end.wait(0.002):
+        while not self._end.wait(LOOK):
             has = [
                 any(str(entry.address) == VIRTUAL for entry in kernel.addresses())
                 for kernel in self._kernels
@@ -182,7 +184,7 @@ def test_kills_at_random_moments(net: Net, pair: Pair, victim: str) -> None:
     """A heart that is restarted costs no connection; a pulse that is not there costs a goodbye."""
     gaps = []
     begun = [time.monotonic()] * 2
-    with Connections(net) as client, Owners(net) as owners:
+    with Connections(net, LOOK) as client, Owners(net) as owners:
         for one in range(KILLS):
             number = (pair.active + one) % 2
             router = pair.routers[number]
@@ -194,7 +196,7 @@ def test_kills_at_random_moments(net: Net, pair: Pair, victim: str) -> None:
             if victim == "pulse":
                 router.revive()
             pair.settle()
-            time.sleep(0.3)
+            time.sleep(1.0)
             gaps.append(client.gap(moment)[0])
             if gaps[-1]:
                 print(f"{router.namespace}: {gaps[-1]:.3f} s; {router.log_end()}")
