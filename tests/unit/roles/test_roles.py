@@ -139,3 +139,44 @@ def test_only_documented_names_are_public(role: str) -> None:
             text = path.read_text(encoding="utf-8")
             found = set(re.findall(r"(?<![\w.])piranha_(?:router|realserver)(?:_\w+)?", text))
             assert found <= documented | tags, f"{path}: {sorted(found - documented - tags)}"
+
+
+def test_a_whole_run_has_at_most_forty_tasks_a_host() -> None:
+    """Skipped ones cost little but are shown too; those for --check and for failures are not run."""
+    for role in ROLES:
+        named = [
+            task
+            for task in tasks(role)
+            if not {"block", "rescue"} & set(task)
+            and not str(task["name"]).startswith(("Say ", "Fail ", "Ask for the "))
+            and not {"ansible.builtin.import_tasks", "ansible.builtin.include_tasks"} & set(task)
+        ]
+        if role == "piranha_router":
+            elsewhere = ("absent", "upgrade", "rollback")
+            other = [
+                task["name"]
+                for name in elsewhere
+                for task in load(role, f"tasks/{name}.yml")
+            ]
+            named = [task for task in named if task["name"] not in other]
+        assert len(named) <= 40, f"{role}: {len(named)}"
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_what_a_role_writes_it_removes(role: str) -> None:
+    """Every file that a task writes is named by the tasks of `absent`."""
+    folder = ROOT / "roles" / role / "tasks"
+    absent = folder / {"piranha_router": "absent.yml", "piranha_realserver": "remove.yml"}[role]
+    removed = absent.read_text(encoding="utf-8")
+    writers = ("ansible.builtin.template", "ansible.builtin.copy", "piranha.lvs.lvs_cf")
+    paths = {
+        str(task[module].get("dest") or task[module]["path"])
+        for task in tasks(role)
+        for module in writers
+        if module in task
+    }
+    assert paths
+    for path in paths:
+        variable = re.findall(r"\w*piranha_\w+", path)[0]
+        folder_of = {"__piranha_router_key_file": "__piranha_router_folder"}
+        assert folder_of.get(variable, variable) in removed, path
