@@ -153,11 +153,7 @@ def test_a_whole_run_has_at_most_forty_tasks_a_host() -> None:
         ]
         if role == "piranha_router":
             elsewhere = ("absent", "upgrade", "rollback")
-            other = [
-                task["name"]
-                for name in elsewhere
-                for task in load(role, f"tasks/{name}.yml")
-            ]
+            other = [t["name"] for name in elsewhere for t in load(role, f"tasks/{name}.yml")]
             named = [task for task in named if task["name"] not in other]
         assert len(named) <= 40, f"{role}: {len(named)}"
 
@@ -166,7 +162,8 @@ def test_a_whole_run_has_at_most_forty_tasks_a_host() -> None:
 def test_what_a_role_writes_it_removes(role: str) -> None:
     """Every file that a task writes is named by the tasks of `absent`."""
     folder = ROOT / "roles" / role / "tasks"
-    absent = folder / {"piranha_router": "absent.yml", "piranha_realserver": "remove.yml"}[role]
+    taking = {"piranha_router": "absent.yml", "piranha_realserver": "remove.yml"}
+    absent = folder / taking[role]
     removed = absent.read_text(encoding="utf-8")
     writers = ("ansible.builtin.template", "ansible.builtin.copy", "piranha.lvs.lvs_cf")
     paths = {
