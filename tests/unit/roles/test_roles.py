@@ -142,7 +142,7 @@ def test_only_documented_names_are_public(role: str) -> None:
 
 
 def test_a_whole_run_has_at_most_forty_tasks_a_host() -> None:
-    """Skipped ones cost little but are shown too; those for --check and for failures are not run."""
+    """Skipped ones are shown too; those for --check and for failures are not run."""
     for role in ROLES:
         named = [
             task
