@@ -98,14 +98,18 @@ GATEWAY_SYSCTLS = {
     "net/ipv4/ip_forward": "1",
     "net/ipv6/conf/all/forwarding": "1",
     "net/ipv4/conf/all/rp_filter": "0",
-    "net/ipv4/conf/default/rp_filter": "0",
 }
 
 
-def controller_sysctls(machines: Sequence[Machine]) -> dict[str, str]:
+def controller_sysctls(
+    machines: Sequence[Machine], networks: Sequence[Network]
+) -> dict[str, str]:
     """The controller's kernel parameters: it forwards only where the topology says so."""
-    forwards = any(machine.gateway for machine in machines)
-    return CONTROLLER_SYSCTLS | (GATEWAY_SYSCTLS if forwards else {})
+    if not any(machine.gateway for machine in machines):
+        return CONTROLLER_SYSCTLS
+    # Bridges have what this host has by default; the stricter of it and `all` counts.
+    loose = {f"net/ipv4/conf/{network.bridge}/rp_filter": "0" for network in networks}
+    return CONTROLLER_SYSCTLS | GATEWAY_SYSCTLS | loose
 
 
 def no_offload(namespace: str, device: str) -> list[str]:

@@ -128,7 +128,8 @@ class Lab:
         keys = make_keys(topology)
         host.run(["ip", "netns", "add", commands.NAMESPACE])
         host.ip_batch(commands.NAMESPACE, commands.bridge_batch(topology.networks))
-        for name, value in commands.controller_sysctls(topology.machines).items():
+        parameters = commands.controller_sysctls(topology.machines, topology.networks)
+        for name, value in parameters.items():
             host.run(["ip", "netns", "exec", commands.NAMESPACE,
                       "sysctl", "-q", "-w", f"{name}={value}"])
         for network in topology.networks:
