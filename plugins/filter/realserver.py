@@ -97,11 +97,11 @@ _value:
           description: The real server's address at which the tunnel ends.
           type: str
           sample: 192.0.2.21
-        inner:
-          description: The versions of IP inside, V(4) and V(6).
+        virtual_addresses:
+          description: The virtual addresses whose packets come by it.
           type: list
-          elements: int
-          sample: [4]
+          elements: str
+          sample: [203.0.113.100]
       sample: []
     gateway:
       description: The floating gateway through which answers go back with NAT; V(null) without NAT.
@@ -174,7 +174,7 @@ def plan(config: Config, name: str, address: str) -> dict[str, t.Any]:
     methods: set[str] = set()
     virtual_addresses: set[str] = set()
     services: set[tuple[str, str, int]] = set()
-    tunnels: dict[tuple[str, int, bool, str], set[int]] = {}
+    tunnels: dict[tuple[str, int, bool, str], set[str]] = {}
     for virtual in config.virtual:
         settings = virtual.settings
         places = reached(virtual, name, address)
@@ -190,16 +190,22 @@ def plan(config: Config, name: str, address: str) -> dict[str, t.Any]:
         if carried is not None:
             virtual_addresses.add(carried)
         if method == TUNNEL:
-            inner = _version(carried) if carried else _version(address)
             for at, _port in places:
-                tunnels.setdefault((*_tunnel(settings), at), set()).add(inner)
+                through = tunnels.setdefault((*_tunnel(settings), at), set())
+                through.update([carried] if carried else [])
     gateway = config.globals.text("nat_router") if NAT in methods else None
     return {
         "methods": sorted(methods),
         "virtual_addresses": sorted(virtual_addresses, key=_order),
         "tunnels": [
-            {"type": kind, "port": port, "checksum": checksum, "address": at, "inner": sorted(inner)}
-            for (kind, port, checksum, at), inner in sorted(tunnels.items())
+            {
+                "type": kind,
+                "port": port,
+                "checksum": checksum,
+                "address": at,
+                "virtual_addresses": sorted(through, key=_order),
+            }
+            for (kind, port, checksum, at), through in sorted(tunnels.items())
         ],
         "gateway": gateway,
         "services": [

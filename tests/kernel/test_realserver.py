@@ -9,6 +9,8 @@ neighbour that never stops asking hears whether the machine claims the address.
 from __future__ import annotations
 
 import json
+import socket
+import struct
 import subprocess
 import sys
 import time
@@ -164,14 +166,15 @@ def test_what_was_taken_away_comes_back_and_only_that(real_server: RealServer) -
 
 
 def tunnel(kind: str, address: str, **more: Any) -> dict[str, Any]:
-    return {"type": kind, "port": 0, "checksum": False, "address": address, "inner": [4], **more}
+    whole = {"type": kind, "port": 0, "checksum": False, "address": address}
+    return {**whole, "virtual_addresses": [VIRTUAL], **more}
 
 
 @pytest.mark.parametrize(
     ("ends", "device"),
     [
         ([tunnel("ipip", "203.0.113.21")], "lvs-ipip"),
-        ([tunnel("ipip", "203.0.113.21", inner=[4, 6])], "lvs-sit"),
+        ([tunnel("ipip", "203.0.113.21", virtual_addresses=[VIRTUAL, VIRTUAL6])], "lvs-sit"),
         ([tunnel("ipip", "2001:db8:113::21")], "lvs-ip6tnl"),
         ([tunnel("gue", "203.0.113.21", port=6080)], "lvs-ipip"),
         ([tunnel("gue", "2001:db8:113::21", port=6080)], "lvs-ip6tnl"),
@@ -197,6 +200,54 @@ def test_each_tunnel_has_an_end_and_loses_it(
     assert "lvs-" not in real_server.inside("ip", "-o", "link", "show")
     assert real_server.gue_ports() == 0
     assert real_server.picture() == before
+
+
+HEAR = """
+import socket
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+    s.bind(("203.0.113.100", 9999))
+    s.settimeout(10)
+    print("ready", flush=True)
+    print(s.recv(99).decode())
+"""
+
+
+def wrapped(source: str, target: str, content: bytes) -> bytes:
+    """Give a UDP packet with its IP header, for a tunnel to wrap; without checksums."""
+    udp = struct.pack("!HHHH", 5000, 9999, 8 + len(content), 0) + content
+    head = struct.pack(
+        "!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 1, 0x4000, 64, 17, 0,
+        socket.inet_aton(source), socket.inet_aton(target),
+    )
+    total = sum(struct.unpack("!10H", head))
+    total = (total & 0xFFFF) + (total >> 16)
+    return head[:10] + struct.pack("!H", ~total & 0xFFFF) + head[12:] + udp
+
+
+@pytest.mark.parametrize("everywhere", ["0", "1", "2"])
+@pytest.mark.parametrize("kind", ["ipip", "gue", "gre"])
+def test_a_clients_packet_comes_out_of_the_tunnel_however_strict_the_machine_is(
+    real_server: RealServer, kind: str, everywhere: str
+) -> None:
+    real_server.inside("sysctl", "-q", "-w", f"net.ipv4.conf.all.rp_filter={everywhere}")
+    ends = [tunnel(kind, "203.0.113.21", port=6080 if kind == "gue" else 0)]
+    real_server.apply(virtual_addresses=[VIRTUAL], tunnels=ends)
+    argv = ["ip", "netns", "exec", real_server.name, sys.executable, "-c", HEAR]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as listener:
+        assert listener.stdout is not None
+        assert listener.stdout.readline() == "ready\n"
+        packet = wrapped("198.51.100.7", VIRTUAL, kind.encode())
+        # The client is elsewhere: only the default route leads back to it.
+        real_server.inside("ip", "route", "add", "default", "via", "203.0.113.1")
+        protocol = {"ipip": socket.IPPROTO_IPIP, "gre": socket.IPPROTO_GRE}
+        if kind == "gue":
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
+                line.sendto(b"\0\x04\0\0" + packet, ("203.0.113.21", 6080))
+        else:
+            with socket.socket(socket.AF_INET, socket.SOCK_RAW, protocol[kind]) as line:
+                head = b"\0\0\x08\0" if kind == "gre" else b""
+                line.sendto(head + packet, ("203.0.113.21", 0))
+        assert listener.stdout.readline() == f"{kind}\n"
 
 
 def test_a_policy_leads_answers_of_the_service_alone_through_the_router(

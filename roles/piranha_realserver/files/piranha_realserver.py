@@ -114,7 +114,7 @@ def virtual_address(address: str) -> Item:
     words = (f"{form}/32" if four else f"{form}/128", "dev", "lo")
     quiet = ("scope", "host") if four else ("preferred_lft", "0")
     return Item(
-        ("address", form),
+        ("address", form, "lo"),
         (ip(form, "address", "add", *words, *quiet),),
         (ip(form, "address", "del", *words),),
     )
@@ -139,22 +139,31 @@ def tunnel_items(tunnel: t.Mapping[str, t.Any], suffix: str) -> t.Iterator[Item]
         checksum = bool(tunnel["checksum"])
         # A device that expects another checksum than packets have drops them.
         name, words = (f"lvs-{kind}c", ("icsum",)) if checksum else (f"lvs-{kind}", ())
-        yield from device(name + suffix, kind, local, words)
+        yield from device(name + suffix, kind, tunnel, words)
     elif outer == IPV6:
-        yield from device(f"lvs-ip6tnl{suffix}", "ip6tnl", local, ("mode", "any"))
+        yield from device(f"lvs-ip6tnl{suffix}", "ip6tnl", tunnel, ("mode", "any"))
     else:
-        for inner in tunnel["inner"]:
+        for inner in sorted({version(address) for address in tunnel["virtual_addresses"]}):
             kind = "ipip" if inner == IPV4 else "sit"
-            yield from device(f"lvs-{kind}{suffix}", kind, local)
+            yield from device(f"lvs-{kind}{suffix}", kind, tunnel)
 
 
-def device(name: str, kind: str, local: str, words: tuple[str, ...] = ()) -> t.Iterator[Item]:
+def device(
+    name: str, kind: str, tunnel: t.Mapping[str, t.Any], words: tuple[str, ...] = ()
+) -> t.Iterator[Item]:
     """Give a tunnel device. Its packets come from clients, to whom answers take another way."""
+    local = tunnel["address"]
     add = ("ip", "link", "add", "name", name, "type", kind, *words, "local", local)
     yield Item(("link", name, kind, local), (add,), (("ip", "link", "del", name),))
     # Loose: there must be a way back, by whichever interface. 2 wins over 0 and 1 of `all`.
     yield Item(("sysctl", f"net/ipv4/conf/{name}/rp_filter", "2"))
     yield Item(("up", name), (("ip", "link", "set", name, "up"),))
+    # A device without any IPv4 address passes no such filter at all. They go with the device.
+    for address in tunnel["virtual_addresses"]:
+        if version(address) == IPV4 and kind != "sit":
+            form = f"{address}/32"
+            add = ip(address, "address", "add", form, "dev", name, "scope", "host")
+            yield Item(("address", address, name), (add,))
 
 
 def route_items(plan: Plan) -> list[Item]:
@@ -250,8 +259,12 @@ def state_of(read: t.Callable[..., t.Any], items: t.Sequence[Item]) -> set[Fact]
 
 
 def _addresses(read: t.Callable[..., t.Any]) -> set[Fact]:
-    links = read("address", "show", "dev", "lo")
-    return {("address", a["local"]) for link in links for a in link.get("addr_info", [])}
+    return {
+        ("address", entry["local"], link["ifname"])
+        for link in read("address", "show")
+        for entry in link.get("addr_info", [])
+        if "local" in entry
+    }
 
 
 def _links(read: t.Callable[..., t.Any]) -> set[Fact]:

@@ -59,7 +59,13 @@ def test_direct_needs_the_addresses_and_no_gateway() -> None:
     assert found["gateway"] is None
     assert found["services"] == []
     assert found["tunnels"] == [
-        {"type": "ipip", "port": 0, "checksum": False, "address": WEB1, "inner": [6]}
+        {
+            "type": "ipip",
+            "port": 0,
+            "checksum": False,
+            "address": WEB1,
+            "virtual_addresses": ["2001:db8::9"],
+        }
     ]
 
 
@@ -76,14 +82,14 @@ def test_one_virtual_server_may_differ_from_the_others() -> None:
 @pytest.mark.parametrize(
     ("directives", "tunnel"),
     [
-        ({}, {"type": "ipip", "port": 0, "checksum": False, "inner": [4]}),
+        ({}, {"type": "ipip", "port": 0, "checksum": False}),
         (
             {"tunnel_type": "gue", "tunnel_port": 6080},
-            {"type": "gue", "port": 6080, "checksum": False, "inner": [4]},
+            {"type": "gue", "port": 6080, "checksum": False},
         ),
         (
             {"tunnel_type": "gre", "tunnel_checksum": "csum"},
-            {"type": "gre", "port": 0, "checksum": True, "inner": [4]},
+            {"type": "gre", "port": 0, "checksum": True},
         ),
     ],
 )
@@ -91,7 +97,9 @@ def test_each_tunnel_is_told_by_what_its_packets_are(
     directives: dict[str, Any], tunnel: dict[str, Any]
 ) -> None:
     data = cluster({"forward": "tunnel", **directives}, {"forward": "tunnel", **directives})
-    assert realserver(data, WEB1)["tunnels"] == [{**tunnel, "address": WEB1}]
+    assert realserver(data, WEB1)["tunnels"] == [
+        {**tunnel, "address": WEB1, "virtual_addresses": ["203.0.113.100", "203.0.113.101"]}
+    ]
 
 
 @pytest.mark.parametrize(
