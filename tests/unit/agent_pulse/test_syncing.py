@@ -13,7 +13,7 @@ import pytest
 from piranha.core.ipvs.settings import Daemon, Role, StartDaemon, StopDaemon
 from piranha.core.lvs_cf import api
 from piranha.pulse.heart_settings import extract
-from piranha.pulse.syncing import AGAIN, Syncing, SyncSettings, steps
+from piranha.pulse.syncing import AGAIN, STEADY, Syncing, SyncSettings, steps
 
 WANTED = SyncSettings("eth1", 7)
 MASTER, BACKUP = WANTED.daemons()
@@ -81,8 +81,8 @@ def test_both_halves_run_and_come_back() -> None:
     del kernel.running[Role.MASTER]
     made.step(100.1, busy=False)
     assert len(kernel.running) == 1, "it looks every some seconds only"
-    assert made.next_at() == 100.0 + AGAIN
-    made.step(100.0 + AGAIN, busy=False)
+    assert made.next_at() == 100.0 + STEADY
+    made.step(100.0 + STEADY, busy=False)
     assert set(kernel.daemons()) == {MASTER, BACKUP}
 
 

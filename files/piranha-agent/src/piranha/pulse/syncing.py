@@ -21,7 +21,9 @@ from piranha.core.ipvs.settings import Daemon, Role, StartDaemon, StopDaemon
 from piranha.net.sync import LOOPBACK
 
 AGAIN = 5.0
-"""Seconds between two looks whether both halves run: an interface may come late, and go."""
+"""Seconds between two attempts to start what does not run: an interface may come late."""
+STEADY = 30.0
+"""Seconds between two looks whether both halves still run, as somebody may stop them."""
 _ANSWER = 1.0
 
 
@@ -103,6 +105,8 @@ class Syncing:
         )
         whole = len(self._running) == len(wanted)
         self.problem = "" if whole or busy else _sentence(self._wanted, refused)
+        if whole:
+            self._due = now + STEADY
 
     def _carry_out(self, commands: list[StartDaemon | StopDaemon]) -> OSError | None:
         """One by one, since a half can start only when the one before it has gone."""
