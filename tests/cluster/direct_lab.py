@@ -119,10 +119,7 @@ class DirectRouter(Router):
     def power_off(self) -> None:
         """End all its processes at once and cut its cable."""
         run("ip", "-n", SWITCH, "link", "set", self.name, "down")
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait(20)
-            self.process = None
+        self.kill_all()
 
     def power_on(self) -> None:
         """Connect its cable again and forget what a machine forgets when it boots."""

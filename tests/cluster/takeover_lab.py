@@ -19,7 +19,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ sys.path.insert(0, str(SOURCES))
 
 from piranha.control.client import Client, Refused, Unreachable  # noqa: E402 - path first
 
+from tests.cluster.cluster import family  # noqa: E402 - the path must be set first
 from tests.cluster.heart_lab import (  # noqa: E402 - the path must be set first
     CABLES,
     PRIVATE,
@@ -227,7 +228,7 @@ class Router:
     def die(self) -> float:
         """Lose power: cables and processes at once. Gives the moment."""
         assert self.process is not None
-        pids = list(_family(self.process.pid))
+        pids = list(family(self.process.pid))
         moment = time.monotonic()
         self.switch.set(self.number, up=False)
         for pid in pids:
@@ -406,15 +407,6 @@ vrrp_instance bench {{
         entered = "MASTER" if active else "BACKUP"
         states = [line for line in log.splitlines() if "Entering" in line]
         return bool(states) and entered in states[-1] and self.holds() == active
-
-
-def _family(pid: int) -> Iterator[int]:
-    """Give a process and all its descendants; `ip netns exec` becomes the program itself."""
-    yield pid
-    with contextlib.suppress(OSError):
-        text = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
-        for child in text.split():
-            yield from _family(int(child))
 
 
 def until(what: Callable[[], object], why: str, limit: float = SETTLE) -> None:
