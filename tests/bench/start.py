@@ -81,7 +81,11 @@ def measured(program: Program, wanted: Wanted) -> tuple[float, float]:
         start = started(program, wanted)
         print(f"  {program.name:12} start from nothing {start:8.2f} s", flush=True)
         time.sleep(3)
-        reload = reloaded(program, wanted)
+        try:
+            reload = reloaded(program, wanted)
+        except SystemExit:
+            print(program.tail())
+            raise
         print(f"  {program.name:12} one weight changed {reload:8.2f} s", flush=True)
         return start, reload
     finally:

@@ -1,0 +1,97 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The benchmarks of whole programs: both get the same cluster, and the judgement can be bad."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import time
+
+import pytest
+from piranha.core.lvs_cf.api import load
+
+from tests.bench.checks import Measured, judge
+from tests.bench.fleet import (
+    Servers,
+    Spent,
+    Wanted,
+    address,
+    keepalived_conf,
+    lvs_cf,
+    proportional,
+    spent,
+    until,
+)
+
+
+def test_both_programs_get_the_same_servers() -> None:
+    wanted = Wanted(4, 3, check="http")
+    text = lvs_cf(wanted, {5: 7})
+    loaded = load(text)
+    assert loaded.errors == []
+    ours = re.findall(r"address = (10\.\S+)\n.*\n.*\n +weight = (\d+)", text)
+    theirs = re.findall(r"real_server (\S+) 80 \{\n weight (\d+)", keepalived_conf(wanted, {5: 7}))
+    assert ours == theirs
+    assert len(ours) == wanted.total == 12
+    assert ours[5][1] == "7"
+
+
+def test_ten_thousand_addresses_are_ten_thousand() -> None:
+    made = {address(number) for number in range(101_000)}
+    assert len(made) == 101_000
+    assert all(max(map(int, one.split("."))) <= 255 for one in made)
+
+
+GOOD = Measured(1.0, Spent(1.0, 1.0), 3.0, {"lvsd 2": 20.0, "pulse 1": 30.0})
+PEER = Measured(1.0, Spent(2.0, 1.0), 3.2, {"keepalived 1": 5.0})
+
+
+@pytest.mark.parametrize(
+    ("ours", "good"),
+    [
+        (GOOD, True),
+        (GOOD._replace(cost=Spent(2.0, 3.0)), False),
+        (GOOD._replace(down=4.0), False),
+        (GOOD._replace(memory={"lvsd 2": 41.0}), False),
+        (GOOD._replace(memory={"lvsd 2": 30.0, "pulse 1": 61.0}), False),
+    ],
+)
+def test_a_broken_limit_is_bad(ours: Measured, good: bool) -> None:
+    assert judge("tcp", ours, PEER) is good
+
+
+def test_processor_time_and_memory_are_this_process_s() -> None:
+    before = spent([os.getpid()])
+    end = time.process_time() + 0.3
+    while time.process_time() < end:
+        pass
+    assert 0.2 < (spent([os.getpid()]) - before).both < 1.0
+    held = bytearray(30 << 20)
+    full = proportional(os.getpid())
+    del held
+    assert full - proportional(os.getpid()) > 20
+
+
+def test_what_never_comes_ends_the_benchmark() -> None:
+    with pytest.raises(SystemExit, match=r"waited 0\.1 s in vain until it rains"):
+        until(lambda: False, 0.1, "it rains", 0.02)
+
+
+def test_the_crowd_tells_how_often_it_is_visited() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    servers = Servers("connect", port)
+    try:
+        for _unused in range(3):
+            socket.create_connection(("127.0.0.9", port), 5).close()
+            time.sleep(0.1)
+        told = servers.gaps()
+    finally:
+        servers.die()
+    assert told["count"] == 2
+    assert 0.08 < told["usual"] <= told["longest"]
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.9", port), 5)
