@@ -307,6 +307,10 @@ def _sync_daemon(config: Config) -> Iterator[Finding]:
     if not settings.flag("syncdaemon"):
         return
     interface = settings.text("syncd_iface")
+    if interface == "lo":
+        message = "syncdaemon over lo reaches no other machine"
+        remedy = "name the interface that leads to the partner"
+        yield finding("A302", settings.place("syncd_iface", 0), message, remedy)
     for block in _active(config):
         address = block.settings.address("address")
         devices = address.devices() if address else ()

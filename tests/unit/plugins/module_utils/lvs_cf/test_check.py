@@ -54,6 +54,7 @@ def test_the_quiet_configuration_is_quiet() -> None:
         ("A301", 10, "192.0.2.80 eth0:1", "192.0.2.80 eth0"),
         ("A302", 4, "backup_active = 1", "backup_active = 1\nheartbeat = 0"),
         ("A302", 11, "    port = 80", "    pmask = 255.255.255.0"),
+        ("A302", 7, "deadtime = 6\n", "deadtime = 6\nsyncdaemon = 1\nsyncd_iface = lo\n"),
         ("A303", 0, "nat_router = 198.51.100.1 eth1:1\n", ""),
     ],
 )
