@@ -109,6 +109,11 @@ def play(
             "of lvs1 has no module no_such_module below /lib/modules",
         ),
         (
+            "piranha_router",
+            {"piranha_router_kernel_modules": [], "piranha_router_masquerade": ["192.0.2.0/24"]},
+            "piranha_router_firewall is 'none', so that nobody would masquerade them",
+        ),
+        (
             "piranha_realserver",
             real_server({"network": "nat"}),
             "The gateway of the real server lvs1 is not known",
