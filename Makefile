@@ -65,7 +65,7 @@ molecule-all: venv agent ## the other scenarios: direct, tunnel, failover, two c
 	@$(RUN) scenarios
 
 test-all: venv agent ## test, the other scenarios, the lab's own test, the fuzzing, the patience, the demo
-	@$(RUN) test scenarios lab
+	@$(RUN) test whole scenarios lab
 	@$(MAKE) fuzz
 	@$(MAKE) patience
 	@$(MAKE) demo
@@ -96,6 +96,9 @@ lab-test: venv packages ## the lab's own test: up, broken, down without a trace
 fresh: $(PYTHON) ## make check in a fresh clone with an empty environment
 	@$(GATES).fresh check
 
+docs: venv ## the documentation site in build/docs/html
+	@$(GATES).docsite
+
 dist: venv ## the collection's release tarball in build/dist, the agent inside
 	@$(GATES).collection --dist
 
@@ -105,4 +108,4 @@ clean: ## remove what was made (build and the archive), not .venv
 	  roles/piranha_router/files/piranha-agent.json
 
 .PHONY: help venv pins packages agent check gates checks-test kernel-test cluster-test molecule molecule-all test test-all \
-	bench fuzz patience demo lab-up lab-down lab-test fresh dist clean
+	bench fuzz patience demo lab-up lab-down lab-test fresh docs dist clean

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .collection import ALONE
-from .machine import ROOT, VENV_BIN, python39, wanted_packages
+from .machine import ROOT, VENV_BIN, newest_python, python39, wanted_packages
 from .stage import STAGE, STAGED
-from .steps import Count, Step, pytest_count, sanity_count
+from .steps import Count, Step, pytest_count, sanity_count, units_count
 
 LAB_PACKAGES = ROOT / "tests/lab/packages.txt"
 GATE_PACKAGES = ROOT / "tests/gates/packages.txt"
@@ -92,13 +92,39 @@ def _gates() -> list[Step]:
         Step("stage", _gate("stage"), limit=60),
         Step("reuse", _tool("reuse", "lint", "--lines"), limit=60),
         Step("build and install", _gate("collection"), limit=120),
+        Step("galaxy-importer", _gate("importer"), limit=400),
         Step("changelog", _tool("antsibull-changelog", "lint"), cwd=STAGED, limit=60),
         Step("examples", _tool("python", "-m", "tests.gates.examples"), limit=60),
         Step("plugin docs", docs, cwd=STAGED, env=here, limit=120),
         Step("ansible-lint", lint, cwd=STAGED, env=here, limit=240),
         Step("plays", plays, limit=300, count=pytest_count),
+        Step("documentation site", _gate("docsite"), limit=300),
         Step("ansible-test sanity", _gate("sanity"), limit=900, count=sanity_count),
+        # The unit layer ran all of them; here those that ansible-test sees in a light of its own:
+        # it lets modules import nothing but module_utils, as on a target. `make test-all` has all.
+        Step("ansible-test units", _units(*(f"tests/unit/plugins/{name}/" for name in
+             ("action", "filter", "inventory", "modules"))), limit=400, count=units_count),
+        Step("ansible-test integration",
+             _gate("ansible_test", "integration", "--allow-root", *INTEGRATION), limit=240),
     ]
+
+
+INTEGRATION = ("filters", "lvs_cf")
+"""Targets in tests/integration that need no IPVS; ipvs_table runs in the kernel layer."""
+
+
+def _units(*targets: str) -> tuple[str, ...]:
+    return _gate("ansible_test", "units", "--python", "3.11", "--num-workers", "2", *targets)
+
+
+def _whole() -> list[Step]:
+    newest = "sanity, newest ansible-core"
+    steps = [Step("ansible-test units, all", _units(), limit=1500, count=units_count)]
+    if newest_python() is None:
+        steps.append(Step(newest, unless="no Python 3.12 or later on this machine"))
+    else:
+        steps.append(Step(newest, _gate("sanity", "--newest"), 900, count=sanity_count))
+    return steps
 
 
 def _in_kernel(name: str, tests: str, limit: float, *more: str) -> Step:
@@ -153,6 +179,7 @@ LAYERS = {
         Layer("unit", "pure functions, parsers, state machines", _unit),
         Layer("simulation", "two routers, a lossy network, a made-up clock", _simulation),
         Layer("gates", "the collection as Galaxy and Automation Hub judge it", _gates),
+        Layer("whole", "all unit tests by ansible-test; the newest ansible-core", _whole),
         Layer("kernel", "modules and libraries against the real IPVS table",
               _kernel, _LAB, at_once=2),
         Layer("cluster", "whole agents in network namespaces, real traffic, real kills",

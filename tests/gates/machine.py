@@ -8,6 +8,7 @@ It installs Debian packages when asked to (``ensure_packages``); it makes no vir
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shlex
@@ -83,19 +84,22 @@ def tool_environment() -> dict[str, str]:
 
 
 def python39() -> Path | None:
-    """A real Python 3.9 (the oldest that plugins/ promises), or None. Asked once a run."""
-    if "found" not in _PYTHON39:
-        _PYTHON39["found"] = _find_python39()
-    return _PYTHON39["found"]
+    """A real Python 3.9 (the oldest that plugins/ promises), or None."""
+    return _python("3.9")
 
 
-_PYTHON39: dict[str, Path | None] = {}
+def newest_python() -> Path | None:
+    """A real Python that the newest ansible-core runs on (3.12 or later), or None."""
+    return _python("3.14") or _python("3.13") or _python("3.12")
 
 
-def _find_python39() -> Path | None:
-    candidates = [Path("/usr/bin/python3.9"), Path("/usr/local/bin/python3.9")]
-    candidates += sorted((Path.home() / ".pyenv/versions").glob("3.9.*/bin/python3.9"))
-    on_path = shutil.which("python3.9")
+@functools.cache
+def _python(version: str) -> Path | None:
+    """Not a version manager's shim, which may refuse to start. Asked once a run."""
+    name = f"python{version}"
+    candidates = [Path("/usr/bin") / name, Path("/usr/local/bin") / name]
+    candidates += sorted((Path.home() / ".pyenv/versions").glob(f"{version}.*/bin/{name}"))
+    on_path = shutil.which(name)
     if on_path:
         candidates.append(Path(on_path))
     for candidate in candidates:

@@ -6,6 +6,10 @@ Eight of its tests make private virtual environments, for which ansible-test dow
 bootstrap script from that project's own host. We put a script of our own where ansible-test looks
 for its copy: it gets pip from Python's ensurepip and installs the version asked for with pip.
 No test is left out and nothing is ignored (tests/sanity/ holds no ignore file).
+
+``--newest`` takes the newest ansible-core, which needs a newer Python than Debian 12's, in an
+environment below build/. Where no such Python is found that fails; layers.py says beforehand that
+it does not run.
 """
 
 from __future__ import annotations
@@ -13,10 +17,16 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
-from .machine import VENV, VENV_BIN, Trouble, main_guarded, say
+from .ansible_test import clean_environment
+from .machine import BUILD, ROOT, VENV, Trouble, main_guarded, newest_python, say
+from .oldest import ensure
 from .stage import stage_collection
+
+NEWEST = BUILD / "newest"
+NEWEST_PINS = ROOT / "tests/gates/requirements-newest.txt"
 
 BOOTSTRAP = '''\
 """Stands in for pip's bootstrap script; written by the gates of piranha.lvs."""
@@ -34,11 +44,11 @@ sys.exit(subprocess.call(command + wanted, env=environment))
 '''
 
 
-def pip_version() -> str:
-    """The version of pip that the installed ansible-test asks for."""
-    found = list(VENV.glob("lib/python3*/site-packages/ansible_test/_internal"))
+def pip_version(home: Path) -> str:
+    """The version of pip that the ansible-test of a virtual environment asks for."""
+    found = list(home.glob("lib/python3*/site-packages/ansible_test/_internal"))
     if not found:
-        raise Trouble("ansible-test is not in .venv; run `make venv`")
+        raise Trouble(f"ansible-test is not in {home.name}; run `make venv`")
     text = (found[0] / "python_requirements.py").read_text(encoding="utf-8")
     match = re.search(r"pip='([0-9.]+)'", text)
     if not match:
@@ -46,9 +56,9 @@ def pip_version() -> str:
     return match[1]
 
 
-def place_bootstrap() -> None:
+def place_bootstrap(home: Path) -> None:
     """Put the stand-in where ansible-test caches the script that it would download."""
-    name = f"get_pip_{pip_version().replace('.', '_')}.py"
+    name = f"get_pip_{pip_version(home).replace('.', '_')}.py"
     target = Path.home() / ".ansible/test/cache" / name
     if target.exists():
         return
@@ -61,10 +71,18 @@ def place_bootstrap() -> None:
 
 def main() -> int:
     """Stage, place the stand-in, run every sanity test; gives ansible-test's status."""
+    home = VENV
+    env = clean_environment()
+    if sys.argv[1:] == ["--newest"]:
+        python = newest_python()
+        if python is None:
+            raise Trouble("no Python 3.12 or later here; the newest ansible-core needs one")
+        ensure(NEWEST, NEWEST_PINS, python)
+        home = NEWEST
+        env["PATH"] = os.pathsep.join([str(home / "bin"), env["PATH"], str(python.parent)])
     staged = stage_collection()
-    place_bootstrap()
-    argv = [str(VENV_BIN / "ansible-test"), "sanity", "--color", "no", "--truncate", "0"]
-    env = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+    place_bootstrap(home)
+    argv = [str(home / "bin/ansible-test"), "sanity", "--color", "no", "--truncate", "0"]
     return subprocess.run(argv, cwd=staged, env=env, check=False).returncode
 
 

@@ -71,16 +71,25 @@ class Outcome:
         return self.status in (None, 0) and not self.count.failed
 
 
+CLOSING = re.compile(r"^=*\s*((?:\d+ [a-z]+(?:, )?)+) in [\d.]+s.*$", re.MULTILINE)
+
+
 def pytest_count(log: str) -> Count:
     """Read pytest's closing line, e.g. ``3 failed, 10 passed, 1 skipped in 2.10s``.
 
     Without such a line (pytest never got that far) nothing passed.
     """
-    closing = re.compile(r"^=*\s*((?:\d+ [a-z]+(?:, )?)+) in [\d.]+s.*$", re.MULTILINE)
-    found = closing.findall(log)
-    if not found:
-        return Count()
-    numbers = {word: int(number) for number, word in re.findall(r"(\d+) ([a-z]+)", found[-1])}
+    found = CLOSING.findall(log)
+    return _numbers(found[-1]) if found else Count()
+
+
+def units_count(log: str) -> Count:
+    """ansible-test units runs pytest for modules, their utilities and the rest: add them up."""
+    return sum(map(_numbers, CLOSING.findall(log)), Count())
+
+
+def _numbers(closing: str) -> Count:
+    numbers = {word: int(number) for number, word in re.findall(r"(\d+) ([a-z]+)", closing)}
     failed = sum(numbers.get(word, 0) for word in ("failed", "error", "errors"))
     skipped = sum(numbers.get(word, 0) for word in ("skipped", "deselected"))
     passed = sum(numbers.get(word, 0) for word in ("passed", "xfailed"))

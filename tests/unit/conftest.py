@@ -5,13 +5,21 @@
 By default the same inputs in each run, so that a commit is judged by its own faults only and a
 loaded machine changes nothing. ``HYPOTHESIS_PROFILE=explore make check`` looks elsewhere each
 time; what it finds becomes an ``@example`` of the test.
+
+And where the agent is: `ansible-test units` does not read pyproject.toml, which says it to pytest.
 """
 
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 
 from hypothesis import HealthCheck, settings
+
+AGENT = str(Path(__file__).parents[2] / "files/piranha-agent/src")
+if AGENT not in sys.path:
+    sys.path.insert(0, AGENT)
 
 settings.register_profile(
     "same",

@@ -75,6 +75,7 @@ TOGETHER: dict[str, dict[str, Any]] = {
     "scheduler_flags": {"scheduler": "sh"},
     "ops": {"protocol": "udp"},
     "lower_threshold": {"upper_threshold": 65535},
+    "check_via": {"forward": "direct"},
 }
 # Directives whose values another one limits.
 SMALL = {"lower_threshold": [7, "8"]}

@@ -22,8 +22,7 @@ from ansible_collections.piranha.lvs.plugins.module_utils.ipvs.model import (
 from ansible_collections.piranha.lvs.plugins.modules import ipvs_server as module
 
 from tests.unit.plugins.module_utils.ipvs.memory import MemoryPort
-
-from .running import run
+from tests.unit.plugins.modules.running import run
 
 WEB = Service(ServiceKey.by_address("tcp", "192.0.2.80", 80))
 ONE = Server(ServerKey("198.51.100.21", 80), 3)
