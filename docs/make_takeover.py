@@ -19,7 +19,7 @@ _HEAD = """\
 <!--
 SPDX-FileCopyrightText: piranha.lvs founders
 SPDX-License-Identifier: GPL-3.0-or-later
-Made by docs/make_takeover.py from files/piranha-agent/src/piranha/pulse/machine.py; do not edit.
+Made by docs/make_takeover.py from files/piranha-agent/src/piranha/pulse/tables.py; do not edit.
 -->
 # The takeover machine
 

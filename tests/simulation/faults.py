@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What goes wrong, and what operators do.
 
-Most faults come at random times. A third of them waits for a router to come into a state drawn
-beforehand, since what is rare alone would else never meet.
+Most faults come at random times. Some wait for a router to come into a state that another fault
+brings about, since what is rare alone would else never meet.
 """
 
 from __future__ import annotations
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
     from .world import World
 
 LENGTHS = (0.1, 0.4, 0.6, 0.9, 1.1, 2, 4, 6)  # of a fault, in dead times
-AIMED_AT = (
-    *(State.DOUBT, State.DOUBT, State.DOUBT, State.CONTESTED, State.CONTESTED),
-    *(State.FAULT, State.ACTIVE, State.STANDBY),
-)
 MOST = 5  # faults in a schedule; three on average
 
 
@@ -35,7 +31,7 @@ class Faults:
 
     def __init__(self, world: World) -> None:
         self.world, self.random = world, world.random
-        self._armed: dict[State, list[Callable[[], None]]] = {}
+        self._armed: dict[State, list[Callable[..., None]]] = {}
         self._heal_at = 0.0
         self._rotating = False
         self.count = 0
@@ -44,27 +40,32 @@ class Faults:
         """Draw when faults happen; gives the end of the schedule."""
         dead = self.world.deadtime
         self._heal_at = 10 * dead
-        for _unused in range(self.random.randint(1, MOST)):
+        left = self.random.randint(1, MOST)
+        while left > 0:
             when = self.random.uniform(1.5, 9) * dead
-            if self.random.random() < 0.35:
-                self.world.at(when, self._arm)
+            if left > 1 and self.random.random() < 0.35:
+                self.world.at(when, self._aim)
+                left -= 2
             else:
                 self.world.at(when, self._strike)
+                left -= 1
         self.world.at(self._heal_at, self.heal)
         return self._heal_at + 7 * dead
 
-    def _arm(self) -> None:
-        """Wait for a state, three dead times at the most."""
-        state = self.random.choice(AIMED_AT)
+    def _aim(self) -> None:
+        """Bring a router into a state, and let another fault wait for it there."""
+        state = self.random.choice(tuple(PROVOKED_BY))
+        kind = self.random.choice(KINDS if self.random.random() < 0.4 else PIERCING)
         struck = False
 
         def strike(number: int | None = None) -> None:
             nonlocal struck
             if not struck and self.world.now < self._heal_at:
                 struck = True
-                self._strike(number)
+                self._strike(number, kind)
 
         self._armed.setdefault(state, []).append(strike)
+        self._strike(None, self.random.choice(PROVOKED_BY[state]))
         self.world.later(3 * self.world.deadtime, strike)
 
     def entered(self, number: int, state: State) -> None:
@@ -72,11 +73,11 @@ class Faults:
         waiting = self._armed.pop(state, None)
         for strike in waiting or ():
             far = 0.5 * self.world.deadtime * self.random.random()
-            soon = self.random.choice((0.0, DELAY, far))
+            soon = self.random.choice((0.0, 0.0, DELAY, far))
             whom = number if self.random.random() < 0.7 else 1 - number
             self.world.later(soon, strike, whom)
 
-    def _strike(self, number: int | None = None) -> None:
+    def _strike(self, number: int | None = None, kind: Fault | None = None) -> None:
         routers = self.world.routers
         if number is None:
             number = self.random.randrange(2)
@@ -84,7 +85,7 @@ class Faults:
                 number = 0 if routers[0].holds else 1
         router = routers[number]
         length = self.world.deadtime * self.random.choice(LENGTHS)
-        kind = self.random.choice(KINDS)
+        kind = kind or self.random.choice(KINDS)
         self.count += 1
         self.world.note(f"FAULT {kind.__name__} at {router.name} for {length:.4f} s")
         if kind is not Faults.rotate_keys:
@@ -142,6 +143,22 @@ class Faults:
             data = data[: self.random.randrange(len(data))]
         router.arrive(data)
 
+    def isolate(self, router: Router, length: float) -> None:
+        """A router loses its network: partner and witness."""
+        self.cut_both(router, length)
+        router.blind = True
+        router.isolated_since = self.world.now
+        self.after(length, partial(self._see, router))
+
+    def blind(self, router: Router, length: float) -> None:
+        """The witness alone is not there."""
+        router.blind = True
+        self.after(length, partial(self._see, router))
+
+    @staticmethod
+    def _see(router: Router) -> None:
+        router.blind, router.isolated_since = False, None
+
     # -- processes and machines -----------------------------------------------------------------
 
     def crash(self, router: Router, length: float) -> None:
@@ -164,6 +181,11 @@ class Faults:
     def freeze(self, router: Router, length: float) -> None:
         router.frozen.block(min(self.world.now + length, self._heal_at))
         self.after(length, partial(router.wake, self.world.now))
+
+    def freeze_both(self, router: Router, length: float) -> None:
+        """As where both are virtual machines of one host."""
+        self.freeze(router, length)
+        self.freeze(router.other, length * self.random.choice((1, 1.2)))
 
     def supervisor_late(self, router: Router, length: float) -> None:
         router.late.block(min(self.world.now + length, self._heal_at))
@@ -198,6 +220,20 @@ class Faults:
         router.patchy = True
         self.after(length, partial(setattr, router, "patchy", False))
 
+    def stick_addresses(self, router: Router, length: float) -> None:
+        """None can be removed."""
+        router.sticky = True
+        self.after(length, partial(setattr, router, "sticky", False))
+        if self.random.random() < 0.5:
+            self.world.later(self.random.random() * length, router.switch_over)
+
+    def stick_and_part(self, router: Router, length: float) -> None:
+        """None can be removed when they are to be."""
+        self.stick_addresses(router, length * 2)
+        self.random.choice((Faults.part_company, Faults.cut_one, Faults.unplug, Faults.swap_roles))(
+            self, router, length
+        )
+
     def rob(self, router: Router, length: float) -> None:
         """Somebody deletes the addresses; the kernel tells it soon."""
         if router.holds:
@@ -214,6 +250,14 @@ class Faults:
     def stop(self, router: Router, length: float) -> None:
         router.ask_to_stop()
         self.after(length, router.wish)
+
+    def switch_over(self, router: Router, length: float) -> None:
+        router.switch_over()
+
+    def sicken(self, router: Router, length: float) -> None:
+        """Real servers are out of its reach."""
+        router.sicken(self.random.choice((0, 5, 9)))
+        self.after(length, partial(router.sicken, 10))
 
     def retime(self, router: Router, length: float) -> None:
         """Other intervals, on one router now and on the other later or never."""
@@ -294,7 +338,9 @@ class Faults:
         world.network.mend()
         one, two = world.routers
         for router in world.routers:
-            router.broken = router.patchy = False
+            router.broken = router.patchy = router.sticky = False
+            self._see(router)
+            router.sicken(10)
             for block in (router.frozen, router.hung, router.late):
                 block.until = min(block.until, world.now)
             router.startable_at = min(router.startable_at, world.now)
@@ -322,12 +368,15 @@ KINDS: tuple[Fault, ...] = (
     Faults.cut_one,
     Faults.lose,
     Faults.jumble,
+    Faults.isolate,
+    Faults.blind,
     Faults.replay,
     Faults.crash,
     Faults.crash_and_restart_while_cut,
     Faults.cannot_restart,
     Faults.hang,
     Faults.freeze,
+    Faults.freeze_both,
     Faults.supervisor_late,
     Faults.kill_supervisor,
     Faults.power_cut,
@@ -336,10 +385,39 @@ KINDS: tuple[Fault, ...] = (
     Faults.patch_addresses,
     Faults.rob,
     Faults.unplug,
+    Faults.stick_addresses,
+    Faults.sicken,
     Faults.stop,
+    Faults.switch_over,
+    Faults.switch_over,
     Faults.retime,
     Faults.rotate_keys,
     Faults.wrong_key,
     Faults.part_company,
     Faults.swap_roles,
 )
+
+PIERCING: tuple[Fault, ...] = (
+    Faults.lose_and_fail,
+    Faults.rob,
+    Faults.unplug,
+    Faults.stop,
+    Faults.hang,
+    Faults.isolate,
+    Faults.power_cut,
+    Faults.part_company,
+    Faults.swap_roles,
+    Faults.stick_addresses,
+)
+"""Those that mean something to a state that is soon over."""
+
+PROVOKED_BY: dict[State, tuple[Fault, ...]] = {
+    State.STANDBY: (Faults.crash, Faults.power_cut),
+    State.ACTIVE: (Faults.power_cut, Faults.stop),
+    State.CONTESTED: (Faults.cut_one, Faults.cut_both, Faults.swap_roles),
+    State.DOUBT: (Faults.hang, Faults.freeze, Faults.freeze_both),
+    State.FAULT: (Faults.lose_and_fail, Faults.unplug),
+    State.YIELDED: (Faults.switch_over,),
+    State.STUCK: (Faults.stick_and_part,),
+}
+"""What may bring a router into a state."""

@@ -126,6 +126,20 @@ MUTANTS: dict[str, Mutant] = {
     "who gives way keeps the addresses": Cells(
         ((B, State.ACTIVE, Input.PEER_ACTIVE),), _without(Do.RELEASE)
     ),
+    "who yields never takes back": Cells(
+        _both(State.YIELDED, Input.UNTAKEN), _nothing(State.YIELDED)
+    ),
+    "who yields says no goodbye": Cells(_both(State.ACTIVE, Input.SWITCH), _without(Do.GOODBYE)),
+    "what is stuck is not tried again": Cells(
+        _both(State.STUCK, Input.RETRY), _nothing(State.STUCK)
+    ),
+    "a primary that wants is not heeded": Cells(
+        ((B, State.ACTIVE, Input.WANTED),), _nothing(State.ACTIVE)
+    ),
+    "worse health moves nothing": Cells(_both(State.ACTIVE, Input.WORSE), _nothing(State.ACTIVE)),
+    "who is cut off takes over": Text(
+        machine.Machine, "_silent", "if self.timing.witness and", "if False and"
+    ),
     # -- times ----------------------------------------------------------------------------------
     "silence is a dead time and a half": Text(
         machine.Machine, "heard",

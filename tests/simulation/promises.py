@@ -19,6 +19,9 @@ that was broken in between is then seen by how long it was. All bounds are state
 - An owner whose interfaces have no link, beside one that has it: one dead time, two intervals.
 - The clients reach the only owner after one dead time and four intervals.
 - Whoever takes the addresses announces them in the same moment.
+- With a witness, who hears neither it nor the partner does not take over.
+- With preempt, the primary is the owner in the end. With failover_on = health, an owner that could
+  serve less than its standby partner is none after five dead times.
 - Nobody takes or lets go once nothing has happened for five dead times.
 - What a router says of itself is so; what it announces it has.
 - A router believes only what its partner said, a short while ago, and in the order it was said.
@@ -62,6 +65,7 @@ class Promises:
         self._two_since: float | None = None
         self._astray_since: float | None = None
         self._useless_since: float | None = None
+        self._worse_since: float | None = None
         self._disturbed_at = self._reconfigured_at = 0.0
         self._contest = 0.0
         self._talk_since: float | None = None
@@ -82,7 +86,8 @@ class Promises:
         one, two = world.routers
         both = one.runs and two.runs
         clean = world.network.clean
-        calm = both and clean and not one.broken and not two.broken and self._paired()
+        well = not (one.broken or two.broken or one.sticky or two.sticky)
+        calm = both and clean and well and self._paired()
         useless = calm and one.linked is not two.linked and (
             (one.holds and not one.linked) or (two.holds and not two.linked)
         )
@@ -91,8 +96,13 @@ class Promises:
         self._calm_since = self._since(self._calm_since, calm)
         self._talk_since = self._since(self._talk_since, clean and self._paired())
         cuts = world.network.ways[0].cut + world.network.ways[1].cut
-        half = both and cuts == 1 and self._paired() and self._acquainted
+        half = both and well and cuts == 1 and self._paired() and self._acquainted
         self._half_since = self._since(self._half_since, half and not (one.old or two.old))
+        worse = calm and world.kind == "on_health" and not (one.old or two.old)
+        worse = worse and one.linked and two.linked and (
+            (one.holds and one.able < two.able) or (two.holds and two.able < one.able)
+        )
+        self._worse_since = self._since(self._worse_since, worse)
         owners = one.holds + two.holds
         if self._two_since is not None:
             self._two_at, self._contest = world.now, world.now - self._two_since
@@ -109,7 +119,10 @@ class Promises:
         self._astray_since = self._since(self._astray_since, astray)
         for number, router in enumerate(world.routers):
             able = router.runs and not router.broken and router.linked and self._may_take(router)
-            mute = router.holds and router.powered and not router.runs and not (
+            able = able and not (router.blind and router.timing.witness)
+            mute = router.holds and router.powered and not (
+                router.runs or router.sticky or router.resigns_again
+            ) and not (
                 world.now < max(router.frozen.until, router.late.until) or not router.supervised
             )
             self._mute_since[number] = self._since(self._mute_since[number], mute)
@@ -151,6 +164,8 @@ class Promises:
                 self.fail(f"an owner without a heart for {now - since:.4f} s")
         if self._useless_since is not None and now - self._useless_since > dead + 2 * keep:
             self.fail(f"an owner without a link for {now - self._useless_since:.4f} s")
+        if self._worse_since is not None and now - self._worse_since > 5 * dead + 4 * keep:
+            self.fail(f"an owner that serves less for {now - self._worse_since:.4f} s")
         if self._heir is not None and now > self._heir[1]:
             if not self._heir[0].holds:
                 self.fail(f"{self._heir[0].name} did not take though it was told to")
@@ -213,6 +228,7 @@ class Promises:
             and now - self._two_at < 2 * PROMPT
             and self._disturbed_at < self._two_at
             and self._two_since is None
+            and self.world.kind != "preempt"
             # After a dead time the primary gives way, even if it was heard the moment before.
             and self._contest < 0.9 * min(r.timing.deadtime for r in self.world.routers)
         )
@@ -262,6 +278,11 @@ class Promises:
 
     def acquires(self, router: Router) -> None:
         """A router sets the addresses."""
+        since = router.isolated_since
+        if since is not None and router.timing.witness and router.engine is not None:
+            alone = self.world.now - since > 0.6 * router.timing.deadtime
+            if alone and router.state is State.ACTIVE and not router.holds and not router.robbed:
+                self.fail(f"{router.name} takes the addresses though it is cut off")
         if self._settled() and not router.patchy:
             self.fail(f"{router.name} takes the addresses without a reason")
         if self._heir is not None and self._heir[0] is router:
@@ -280,7 +301,7 @@ class Promises:
             past = self.world.now > woke + sleeper.timing.deadtime
             if past or self._talk_since is None or not sleeper.holds:
                 self._sleeper = None
-            elif router is not sleeper and self._disturbed_at <= woke and router.runs:
+            elif router is not sleeper and self._disturbed_at <= woke and router.linked:
                 self.fail(f"{router.name} gives way to {sleeper.name}, which has slept")
         if self._settled():
             self.fail(f"{router.name} lets go of the addresses without a reason")
@@ -315,6 +336,7 @@ class Promises:
             and heir.state is State.STANDBY
             and heir.runs
             and heir.linked
+            and not heir.sticky
             and not heir.broken
             and since is not None
             and now - since > 2 * dead
@@ -334,6 +356,10 @@ class Promises:
         owners = [router.holds for router in self.world.routers]
         if sorted(owners) != [False, True]:
             self.fail(f"ends with owners {owners}, states {states}")
+        primary = next(r for r in self.world.routers if r.timing.role.name == "PRIMARY")
+        wanted = self.world.kind == "preempt" and not (primary.old or primary.other.old)
+        if wanted and not primary.holds:
+            self.fail("the primary has not taken the addresses back")
         for router, state in zip(self.world.routers, states, strict=True):
             if state is not (State.ACTIVE if router.holds else State.STANDBY):
                 self.fail(f"{router.name} ends {state}, and holds: {router.holds}")

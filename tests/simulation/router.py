@@ -71,6 +71,10 @@ class Router:
         self.frozen = Blocked()  # nothing on it runs
         self.holds = False
         self.broken = False  # setting addresses fails
+        self.sticky = False  # removing them fails
+        self.able = 10  # virtual services that it can serve
+        self.isolated_since: float | None = None
+        self.blind = False  # its witness does not answer it
         self.linked = True  # the interfaces of the virtual addresses have their link
         self.patchy = False  # setting some of them fails
         self.robbed = False  # somebody deleted them, and the heart may not know it yet
@@ -83,6 +87,7 @@ class Router:
         # The supervisor.
         self.wanted = True  # the service is to run
         self.supervised = False
+        self.resigns_again = False  # it could not, and tries again after a second
         self.late = Blocked()  # the supervisor alone does not run
         self.child = Child(0.0)
         self.startable_at = 0.0
@@ -185,6 +190,11 @@ class Router:
     def resign(self) -> None:
         """Let go for a heart that cannot (resign.py): addresses first, then the goodbye."""
         self.note("is resigned for")
+        self.intends = False
+        if self.sticky and self.holds:
+            self.resigns_again = True
+            self.child = supervision.unresigned(self.child, self.policy, self.world.now)
+            return
         held = self.holds
         self.let_go()
         for data in farewells(self.keys, self.timing.role, self.sessions, DIGEST):
@@ -218,7 +228,7 @@ class Router:
             self.supervised = False
             held = self.holds
             self.carry(self.engine.stop(self.clock()))
-            if held:
+            if held and not self.holds:
                 self.world.promises.parted(self, handed=True)
             self._forget()
             self.kill()
@@ -249,6 +259,25 @@ class Router:
             self._link()
         elif self.engine is not None:
             self._unread.append("link")
+
+    def sicken(self, able: int) -> None:
+        """It can serve so many virtual services of ten."""
+        self.able = able
+        self.world.dirty = True
+        if self.engine is not None:
+            self.engine.tell(able, 10)
+
+    def switch_over(self) -> None:
+        """An operator wants the partner to take over."""
+        if not self.runs or self.engine is None:
+            return
+        refusal, effects = self.engine.switch(self.clock())
+        self.note(f"switches over: {refusal or 'yes'}")
+        self.carry(effects)
+        if refusal is None and not self.holds:
+            self.world.promises.parted(self, handed=True)
+        self.schedule()
+        self.changed()
 
     def _link(self) -> None:
         if self.engine is not None:
@@ -323,10 +352,11 @@ class Router:
         self.note(f"starts, holds {self.holds}, intends {self.intends}")
         self._note_session()
         self.ticked = self.world.now
+        engine.tell(self.able, 10)
         ours = self.holds and self.intends
-        if not ours:
+        if not ours and not self.sticky:
             self.let_go()
-        self.carry(engine.start(now, ours))
+        self.carry(engine.start(now, ours, self.holds and not ours))
         self.carry(engine.carrier(self.linked, now))
         self.schedule()
         self.changed()
@@ -365,6 +395,8 @@ class Router:
                 world.at(blocked, self.woken, wake)
             return
         engine, now = self.engine, self.clock()
+        if self.timing.witness and not self.blind:
+            engine.machine.witnessed(now)
         self.carry(engine.woke(now))
         if self.queue:
             waiting, self.queue = self.queue, []
@@ -428,7 +460,11 @@ class Router:
                     if not self._acquire(engine, self.clock()):
                         break
                 case Deed.RELEASE:
-                    self._release()
+                    if not self._release(engine):
+                        break
+                case Deed.RENEW:
+                    self._given = set()
+                    self.carry(engine.renew(self.clock()))
                 case Deed.ANNOUNCE:
                     self.world.promises.announces(self)
                 case Deed.LOOK:
@@ -451,22 +487,29 @@ class Router:
             self.carry(engine.failed(now))
             return False
         self.holds = True
+        self._given = set()
         self.world.promises.acquired(self)
         self.mend_at = self.world.now + self.timing.deadtime if self.patchy else None
         self.world.dirty = True
         return True
 
-    def _release(self) -> None:
+    def _release(self, engine: Engine) -> bool:
+        if self.sticky and self.holds:
+            self.intends = False
+            self.carry(engine.stuck(self.clock()))
+            return False
         # Until the last moment clients come; what they began must still reach the partner.
         if self.holds:
             self.connections.add(self.world.another())
         self.let_go()
+        self.carry(engine.freed(self.clock()))
+        return True
 
     def let_go(self) -> None:
         """The kernel loses the addresses."""
         if self.holds:
             self.world.promises.releases(self)
-        self.holds = self.intends = self.robbed = False
+        self.holds = self.intends = self.robbed = self.resigns_again = False
         self.mend_at = None
         self.world.dirty = True
 

@@ -52,8 +52,8 @@ def test_every_transition_of_the_tables_is_taken(outcome: Outcome) -> None:
         if cell.state is not state or cell.do
     }
     missed = {f"{role.name} {state.name} {why.name}" for role, state, why in cells - outcome.cells}
-    assert missed <= NEVER, f"never taken: {sorted(missed - NEVER)}"
-    assert missed == NEVER, f"taken after all: {sorted(NEVER - missed)}"
+    assert missed <= NEVER | RARE, f"never taken: {sorted(missed - NEVER - RARE)}"
+    assert missed >= NEVER, f"taken after all: {sorted(NEVER - missed)}"
 
 
 NEVER = {
@@ -64,12 +64,25 @@ NEVER = {
     ),
     *(
         f"BACKUP CONTESTED {why}"
-        for why in ("PEER_STANDBY", "SILENT", "STOP", "UNLINKED", "UNYIELDING")
+        for why in (
+            *("PEER_STANDBY", "PEER_DOUBT", "SILENT", "CUT_OFF"),
+            *("STOP", "UNLINKED", "UNYIELDING"),
+        )
     ),
     # A heart starts before it looks at the time or hears of anything else.
     *(f"{role} NEW {why}" for role in ("PRIMARY", "BACKUP") for why in ("BEAT", "STOP")),
 }
 """Cells that no run of the heart can come to; they are there so that the tables are whole."""
+
+RARE = {
+    # Within the one round trip that a doubt lasts, or a contest, two more things must happen.
+    *(f"{role} DOUBT PEER_GONE" for role in ("PRIMARY", "BACKUP")),
+    *("BACKUP DOUBT ALONE", "BACKUP DOUBT FAILED", "BACKUP DOUBT PAUSED"),
+    *("BACKUP DOUBT PEER_FAULT", "BACKUP DOUBT UNLINKED", "PRIMARY DOUBT PAUSED"),
+    *("PRIMARY CONTESTED CUT_OFF", "PRIMARY CONTESTED PAUSED"),
+    *("BACKUP STUCK PAUSED", "BACKUP STUCK STOP", "BACKUP ACTIVE WORSE"),
+}
+"""Cells that some thousand schedules need not meet; the unit tests go through them one by one."""
 
 
 def test_every_planted_fault_is_found(workers: Pool) -> None:

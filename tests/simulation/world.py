@@ -53,6 +53,9 @@ class World:
         self._keys = 1
         self.keepalive = self.random.choice((0.01, 0.1, 0.5, 2.0))
         self.deadtime = self.keepalive * self.random.choice((3, 4, 6))
+        kinds = self.random.choices(("", "preempt", "on_health", "witness"), (55, 15, 15, 15))
+        self.kind = kinds[0]
+        self.preempt_delay = self.random.choice((0, 0.5, 2)) * self.deadtime
         self.network = Network()
         self.promises = Promises(self)
         self.faults = Faults(self)
@@ -71,6 +74,11 @@ class World:
             self.deadtime,
             start_delay=self.random.choice((0, 0, 0, 1)) * self.deadtime,
             retry=self.deadtime,
+            preempt=self.kind == "preempt",
+            preempt_delay=self.preempt_delay,
+            on_health=self.kind == "on_health",
+            health_delay=0.0,
+            witness=self.kind == "witness",
         )
         return Router(self, number, timing, 1 + self.random.uniform(-4e-4, 4e-4))
 

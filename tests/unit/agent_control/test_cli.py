@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from piranha import cli, cli_docs
+from piranha import cli, cli_docs, switch_cli
 from piranha.control import render
 
 from .test_supervisor import Pulse, pulse, soon
@@ -338,3 +338,28 @@ def test_a_service_whose_packets_the_agent_marks_says_which_they_are() -> None:
     text = "\n".join(render.status({"lvsd": lvsd}))
     assert "packets marked by nothing" in text
     assert "! packets are not marked: so" in text
+
+
+@pytest.mark.parametrize(
+    ("heart", "said", "status"),
+    [
+        (
+            {"state": "standby", "peer": {"state": "active", "address": "192.0.2.12"}},
+            "192.0.2.12 has taken over; this router is standby",
+            0,
+        ),
+        (
+            {"state": "active", "holding": True, "peer": {"state": "standby", "address": "b"}},
+            "piranha: b did not take over; this router has the addresses",
+            1,
+        ),
+        (
+            {"state": "yielded", "peer": {"state": "standby", "address": "b"}},
+            "piranha: this router is yielded, and b standby; see piranha status",
+            1,
+        ),
+        ({}, "piranha: this router is unknown, and the partner unknown; see piranha status", 1),
+    ],
+)
+def test_what_became_of_a_switchover(heart: dict[str, Any], said: str, status: int) -> None:
+    assert switch_cli.outcome(heart) == (said, status)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from piranha import __version__, config_cli, metrics_cli, old_cli, override_cli
+from piranha import __version__, config_cli, metrics_cli, old_cli, override_cli, switch_cli
 
 CONFIG = Path("/etc/lvs.cf")
 RUN_DIR = Path("/run/piranha")
@@ -44,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
 
     _add_looking(commands)
     _command(commands, "reload", _reload, "put lvs.cf in force; a bad one changes nothing")
+    switch_cli.register(commands, _command, _with_pulse)
     override_cli.register(commands, _command, _with_pulse)
     metrics_cli.register(commands, _command)
     config_cli.register(commands)

@@ -42,6 +42,7 @@ class Answers:
             "version": self._version,
             "servers": self._of_lvsd,
             "override": self._of_lvsd,
+            "switchover": self._switchover,
         }
 
     async def _status(self, request: Request) -> dict[str, Any]:
@@ -95,6 +96,18 @@ class Answers:
             raise Refusal(f"lvsd: {answer.get('error', 'refused without a reason')}")
         result = answer.get("result")
         return result if isinstance(result, dict) else {}
+
+    async def _switchover(self, request: Request) -> dict[str, Any]:
+        """Let the partner take over. It is through when the heart answers, but for the partner."""
+        if FOS in self._wards:
+            raise Refusal(
+                "this router runs failover services, which must stop first; stop the piranha-pulse"
+                " service here, and start it again when the partner has them"
+            )
+        answer = await self._wards[HEART].request("switchover", ANSWER_LIMIT)
+        if answer.get("ok") is not True:
+            raise Refusal(str(answer.get("error", "the heart refused without a reason")))
+        return {}
 
     async def _version(self, request: Request) -> dict[str, Any]:
         return {"version": __version__}

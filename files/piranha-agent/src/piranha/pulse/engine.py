@@ -39,6 +39,8 @@ class Deed(enum.Enum):
     """Connections of the partner have come; to be confirmed with `take`."""
     GOODBYE = "goodbye"
     """Send what `goodbye` gives: made only now, since it must be the last that is said."""
+    RENEW = "renew"
+    """Speak on in another session; see `renew`."""
     LOG = "log"
 
 
@@ -55,6 +57,8 @@ class Effect:
 
 KEEP = 60.0
 """Seconds between two times that what is known of the partner's clock is kept."""
+BACK = 0.95
+"""The share of the partner's connections that a primary must have to ask for the addresses."""
 GOODBYES = 3
 """How often a goodbye is said; a lost one costs the clients a dead time."""
 
@@ -66,6 +70,10 @@ _LEVELS = {
     Input.FAILED: "err",
     Input.UNLINKED: "err",
     Input.SILENT: "warning",
+    Input.CUT_OFF: "warning",
+    Input.STUCK: "crit",
+    Input.WORSE: "warning",
+    Input.UNTAKEN: "err",
 }
 
 _OUTCOME = {
@@ -112,9 +120,12 @@ class Engine:
         self._kept: bytes | None = None
         self._keep_at = now
 
-    def start(self, now: float, holding: bool) -> list[Effect]:
-        """Begin; `holding`: the kernel has the addresses and they were ours before."""
-        return self._carry(self.machine.start(now, holding), now)
+    def start(self, now: float, holding: bool, left: bool = False) -> list[Effect]:
+        """Begin; `holding`: the kernel has the addresses and they were ours before.
+
+        left: it has some that are not to be here, and could not be removed.
+        """
+        return self._carry(self.machine.start(now, holding, left), now)
 
     def resume(self, session: bytes | None, memory: Memory | None, now: float) -> None:
         """Speak on where the heart before this one ended; to be called before `start`."""
@@ -141,6 +152,8 @@ class Engine:
         self.partner_digest = verdict.beat.digest
         self.partner_word = decode(verdict.beat.kind, verdict.beat.body) or self.partner_word
         steps = self.machine.heard(verdict.beat.state, now, self._learn(verdict.beat))
+        if self.partner_facts is not None and self.partner_facts.wants:
+            steps += self.machine.wanted(now)
         effects += self._carry(steps, now)
         if verdict.introduced and not any(effect.deed is Deed.SEND for effect in effects):
             effects += self._send(now)
@@ -159,7 +172,7 @@ class Engine:
     def tick(self, now: float) -> list[Effect]:
         """To be called last at each wake-up, after everything was read."""
         heard = self.machine.partner is not None
-        steps = self.machine.tick(now)
+        steps = self.machine.tick(now) + self.machine.compare(self._serves_less(), now)
         if heard and self.machine.partner is None:
             self.conversation.silent(now)
         return self._carry(steps, now) + self._keep(now)
@@ -171,6 +184,53 @@ class Engine:
             return []
         self._kept, self._keep_at = known, now + KEEP
         return [Effect(Deed.SESSION)]
+
+    def _serves_less(self) -> bool:
+        """Whether the partner has said that it can serve more virtual services than we can."""
+        partner = self.partner_facts
+        return partner is not None and self.facts.able < partner.able
+
+    def _wants(self, now: float) -> bool:
+        """Whether to ask for the addresses: it is time, and no client would lose by it."""
+        partner = self.partner_facts
+        return (
+            self.machine.wants(now)
+            and partner is not None
+            and self.facts.able >= partner.able
+            and self.facts.connections >= BACK * partner.connections
+        )
+
+    def tell(
+        self, able: int | None = None, of: int | None = None, connections: int | None = None
+    ) -> None:
+        """Take in what this router can serve, and how many connections its table has."""
+        facts = self.facts
+        self.facts = replace(
+            facts,
+            able=facts.able if able is None else able,
+            of=facts.of if of is None else of,
+            connections=facts.connections if connections is None else connections,
+        )
+
+    def switch(self, now: float) -> tuple[str | None, list[Effect]]:
+        """Let the partner take over, as an operator asks; a sentence where that cannot be."""
+        refusal = self.machine.hindrance()
+        if refusal is not None:
+            return refusal, []
+        return None, self._carry(self.machine.switch(now), now)
+
+    def renew(self, now: float) -> list[Effect]:
+        """The answer to RENEW, once everything before it is done."""
+        self.conversation.rotate()
+        return [Effect(Deed.SESSION), *self._send(now)]
+
+    def stuck(self, now: float) -> list[Effect]:
+        """The answer to RELEASE where addresses are still here; what came after it is void."""
+        return self._carry(self.machine.stuck(now), now)
+
+    def freed(self, now: float) -> list[Effect]:
+        """The answer to RELEASE where all are gone."""
+        return self._carry(self.machine.freed(now), now)
 
     def lost(self, now: float) -> list[Effect]:
         """The answer to LOOK where the kernel does not hold the addresses."""
@@ -281,6 +341,8 @@ class Engine:
             case Do.ACQUIRE:
                 self.facts = replace(self.facts, takes=self.facts.takes + 1)
                 return [Effect(Deed.ACQUIRE)]
+            case Do.RENEW:
+                return [Effect(Deed.RENEW)]
             case Do.RELEASE:
                 return [Effect(Deed.RELEASE)]
             case Do.ANNOUNCE:
@@ -294,6 +356,8 @@ class Engine:
         if not self.machine.timing.partnered:
             return []
         said = self.machine.said() if state is None else state
+        if (wants := self._wants(now)) is not self.facts.wants:
+            self.facts = replace(self.facts, wants=wants)
         body = self.facts.encode() if self.word is None else encode(self.word)
         kind = Kind.FACTS if self.word is None else Kind.SERVICES
         return [Effect(Deed.SEND, self.conversation.compose(said, now, answer, kind, body))]

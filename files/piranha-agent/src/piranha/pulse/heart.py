@@ -23,7 +23,7 @@ from piranha.control.link import Link
 from piranha.net.addresses import Addresses
 from piranha.net.rtnetlink import Netlink
 
-from . import ledger, report
+from . import counting, ledger, report
 from .arrival import Arrival
 from .engine import Deed, Effect, Engine
 from .heart_settings import HeartSettings
@@ -77,7 +77,7 @@ class Heart:
         self._syncing = Syncing(self._settings.sync)
         self._parting: Parting | None = None
         self._sessions: tuple[bytes, ...] = ()
-        self._told_at = self._ticked_at = 0.0
+        self._told_at = self._ticked_at = self._counted_at = 0.0
         self._begun = now
         self._reason = ""
         self._ending = False
@@ -97,7 +97,8 @@ class Heart:
         if before is not None and before.resumable:
             self._engine.resume(before.sessions[0], before.memory, now)
         self._note_session()
-        self._carry(self._engine.start(now, self._holding.adopt(now)), now)
+        ours = self._holding.adopt(now)
+        self._carry(self._engine.start(now, ours, self._holding.unreleased), now)
         self._see_links(now)
         self._arrival.clear()
         while not self._ending:
@@ -178,6 +179,9 @@ class Heart:
             self._reporter.tick()
         if self._engine.holding and self._holding.mend_due(now):
             self._acquire(now)
+        if timing.preempt and now - self._counted_at >= counting.EVERY:
+            self._counted_at = now
+            self._engine.tell(connections=counting.connections())
         if now - self._told_at >= TELL:
             self._tell(now)
 
@@ -189,21 +193,18 @@ class Heart:
             match effect.deed:
                 case Deed.SEND:
                     self._paths.send(effect.data)
-                case Deed.ACQUIRE:
-                    if not self._acquire(now):
-                        break  # what follows was meant for an owner
-                case Deed.RELEASE:
-                    self._holding.release()
+                case Deed.ACQUIRE | Deed.RELEASE | Deed.LOOK:
+                    if not self._move(effect.deed, now):
+                        break  # what follows was meant for one who has the addresses, or has not
                 case Deed.ANNOUNCE:
                     self._holding.announce(now)
-                case Deed.LOOK:
-                    if self._holding.gone():
-                        self._carry(self._engine.lost(now), now)
-                        break  # what follows was meant for an owner
                 case Deed.SESSION:
                     self._note_session()
                 case Deed.HAND_OVER:
                     self._hand_over()
+                case Deed.RENEW:
+                    self._part()
+                    self._carry(self._engine.renew(clock()), now)
                 case Deed.TAKE:
                     self._log("warning", self._arrival.take(effect.data, effect.sequence, now))
                 case Deed.GOODBYE:
@@ -216,6 +217,17 @@ class Heart:
         if changed:
             self._tell(now)
 
+    def _move(self, deed: Deed, now: float) -> bool:
+        """Set, remove or look for the addresses; False, and the engine knows, where that failed."""
+        if deed is Deed.ACQUIRE:
+            return self._acquire(now)
+        if deed is Deed.RELEASE:
+            return self._release(now)
+        if self._holding.gone():
+            self._carry(self._engine.lost(now), now)
+            return False
+        return True
+
     def _acquire(self, now: float) -> bool:
         """Set the addresses; False, and the engine knows, where none could be set."""
         outcome = self._holding.acquire(now)
@@ -224,6 +236,14 @@ class Heart:
         elif outcome is Outcome.MENDED:
             self._holding.announce(now)
         return outcome is not Outcome.FAILED
+
+    def _release(self, now: float) -> bool:
+        """Remove the addresses; False, and the engine knows, where some are still here."""
+        done = self._holding.release()
+        if not done:
+            self._part()
+        self._carry(self._engine.freed(now) if done else self._engine.stuck(now), now)
+        return done
 
     def _note_session(self) -> None:
         session = self._engine.conversation.session
@@ -265,10 +285,14 @@ class Heart:
         for message in self._link.receive():
             match message.get("do"):
                 case "stop":
-                    self._stop(now)
-                    self._reporter.answer(message.get("ask"))
+                    self._reporter.answer(message.get("ask"), self._stop(now))
+                case "switchover":
+                    self._reporter.answer(message.get("ask"), self._switch(now))
                 case "reload":
                     self._reporter.answer(message.get("ask"), self._reload(now))
+                case "facts":
+                    self._note_facts(message.get("with"))
+                    self._reporter.answer(message.get("ask"))
                 case "say" | "unfit":
                     self._services(message, now)
                 case other:
@@ -282,6 +306,13 @@ class Heart:
             else:
                 self._stop(now)
 
+    def _note_facts(self, said: object) -> None:
+        """Take in how many virtual services can be served here, as pulse has it of lvsd."""
+        facts = said if isinstance(said, dict) else {}
+        able, of = facts.get("able"), facts.get("of")
+        if isinstance(able, int) and isinstance(of, int):
+            self._engine.tell(able=max(able, 0), of=max(of, 0))
+
     def _services(self, message: dict[str, Any], now: float) -> None:
         """What pulse asks in the name of fos: another word to the partner, or to let go."""
         said = message.get("with")
@@ -292,13 +323,24 @@ class Heart:
             self._carry(self._engine.say(word, now), now)
         self._reporter.answer(message.get("ask"))
 
-    def _stop(self, now: float) -> None:
-        """Hand over and let go, then say goodbye, a few times over."""
+    def _switch(self, now: float) -> str | None:
+        """Let the partner take over and stay; a sentence where that cannot be."""
+        refusal, effects = self._engine.switch(now)
+        self._carry(effects, now)
+        if refusal is None and self._engine.holding:
+            refusal = "the addresses could not be removed here, so nothing was switched over"
+        return refusal
+
+    def _stop(self, now: float) -> str | None:
+        """Hand over and let go, then say goodbye, a few times over; a sentence where that fails."""
         self._ending = True
         self._carry(self._engine.stop(now), now)
         self._part()
         self._arrival.end()
+        if self._holding.unreleased:
+            return "; ".join(self._holding.problems)  # the ledger tells others what is still here
         ledger.forget(self._run_dir)
+        return None
 
     def _hand_over(self) -> None:
         if self._settings.fos:

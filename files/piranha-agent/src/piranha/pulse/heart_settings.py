@@ -82,6 +82,9 @@ def extract(config: Config, own: frozenset[Address]) -> HeartSettings:
         keepalive=keepalive,
         deadtime=deadtime,
         start_delay=section.seconds("start_delay") or 0.0,
+        preempt=section.flag("preempt"),
+        preempt_delay=section.seconds("preempt_delay") or 0.0,
+        on_health=section.text("failover_on") == "health",
     )
     return HeartSettings(
         timing=timing,

@@ -52,6 +52,8 @@ class Holding:
     ) -> None:
         self.problems: list[str] = []
         """What is wrong with the addresses now, a sentence each."""
+        self.unreleased = False
+        """Whether addresses that are to be nowhere here are here still."""
         self._addresses, self._wanted = addresses, wanted
         self._run_dir, self._log = run_dir, log
         self._mended_at = 0.0
@@ -141,8 +143,8 @@ class Holding:
             return Outcome.FAILED
         return Outcome.MENDED if mended else Outcome.SET
 
-    def release(self) -> None:
-        """Remove all addresses, and announce them no more."""
+    def release(self) -> bool:
+        """Remove all addresses, and announce them no more; False where some are still here."""
         if self._announcer is not None:
             self._announcer.cancel()
         self._note(hold=False)
@@ -151,8 +153,11 @@ class Holding:
         except OSError as error:
             problems = [f"the addresses could not be removed: {error.strerror}"]
         for problem in problems:
-            self._log("crit", problem)
+            if problem not in self.problems:
+                self._log("crit", problem)
         self.problems = problems
+        self.unreleased = bool(problems)
+        return not problems
 
     def announce(self, now: float, only: Iterable[VirtualAddress] | None = None) -> None:
         """Tell the neighbours of all addresses, or of some, now and again later."""
@@ -178,8 +183,10 @@ class Holding:
         held = [entry for entry in wanted if entry not in missing]
         ours = bool(held) and (listed.hold if listed.found else not missing)
         stale = [entry for entry in listed.addresses if entry not in wanted]
-        for problem in self._addresses.release(stale if ours else [*stale, *held]):
+        problems = self._addresses.release(stale if ours else [*stale, *held])
+        for problem in problems:
             self._log("err", problem)
+        self.unreleased = bool(problems) and not ours
         if ours:
             self._log("notice", f"adopts {_named(held)}")
             if missing or stale:

@@ -82,3 +82,17 @@ def _peer(engine: Engine, settings: HeartSettings, wall: float) -> dict[str, Any
         # A silent partner's last word is no news.
         "services": to_json(None if machine.partner is None else engine.partner_word),
     }
+
+
+def _facts(engine: Engine) -> dict[str, Any]:
+    """What the partner says of itself; nothing where it is of before there were facts."""
+    facts = engine.partner_facts
+    if facts is None or engine.machine.partner is None:
+        return {}
+    return {
+        "version": facts.version,
+        "able": facts.able,
+        "of": facts.of,
+        "connections": facts.connections,
+        "wants": facts.wants,
+    }

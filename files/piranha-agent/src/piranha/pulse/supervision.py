@@ -24,6 +24,9 @@ from enum import Enum
 DELAYS = (0.0, 0.0, 0.1, 0.3, 1.0, 2.0, 5.0)
 """Seconds before the first, second, ... restart in a row; the last one for all that follow."""
 
+RESIGN_AGAIN = 1.0
+"""Seconds after which a resignation that failed is tried again."""
+
 STABLE = 10.0
 """Seconds of life after which earlier deaths are forgotten."""
 
@@ -119,6 +122,12 @@ def step(child: Child, policy: Policy, now: float) -> tuple[Child, tuple[Do, ...
     if not child.running and now >= child.start_at:
         return child, (Do.START,)
     return child, ()
+
+
+def unresigned(child: Child, policy: Policy, now: float) -> Child:
+    """Resigning has failed, addresses may still be here: try again soon, if no heart ticks."""
+    first = policy.first_tick or 0.0
+    return replace(child, resigned=False, begin=now - first + RESIGN_AGAIN)
 
 
 def wake_at(child: Child, policy: Policy) -> float | None:

@@ -106,6 +106,7 @@ class Supervisor:
         self._ended = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._resigned = 0
+        self._health: tuple[int, int, int] | None = None
         self._worker = LVSD
         self._pairing: Pairing | None = None
         self._errands = Errands(str(config_path), choose(), self._commands, self.tell)
@@ -215,8 +216,24 @@ class Supervisor:
             self._errands.see(heart)
         if self._pairing is not None:
             self._pairing.look()
+        if LVSD in self._wards:
+            self._tell_health(self._wards[LVSD].state)
         if all(ward.state is not None for ward in self._wards.values()):
             self._now_ready()
+
+    def _tell_health(self, lvsd: dict[str, Any] | None) -> None:
+        """Let the heart know how many virtual services can be served here, when that changes."""
+        if lvsd is None or self._wards[HEART].state is None:
+            return
+        services, without = lvsd.get("services"), lvsd.get("without_server")
+        if not isinstance(services, int) or not isinstance(without, list):
+            return
+        health = (services - len(without), services, self._wards[HEART].child.starts)
+        if health == self._health:
+            return
+        self._health = health
+        heart, said = self._wards[HEART], {"able": health[0], "of": services}
+        self._task(lambda: heart.request("facts", ANSWER_LIMIT, said))
 
     def _resign(self, why: str) -> None:
         """Release this router's addresses and say goodbye, in the heart's place."""
@@ -231,6 +248,9 @@ class Supervisor:
         if problem is not None:
             self.tell("crit", f"resigning failed: {problem}; addresses may still be here")
         heart = self._wards[HEART]
+        if problem is not None:
+            now = asyncio.get_running_loop().time()
+            heart.child = supervision.unresigned(heart.child, heart.policy, now)
         self._errands.see({**(heart.state or {}), "state": "fault", "reason": why})
         if self._pairing is not None:
             self._pairing.resigned()
