@@ -34,6 +34,7 @@ class Faults:
         self._armed: dict[State, list[Callable[..., None]]] = {}
         self._heal_at = 0.0
         self._rotating = False
+        self.healed = False
         self.count = 0
 
     def plan(self) -> float:
@@ -133,6 +134,7 @@ class Faults:
         recorded = self.world.network.recorded[1 - router.number]
         if not recorded or self.world.now > self._heal_at:
             return
+        self.world.promises.overtaken()
         data = recorded[self.random.randrange(len(recorded))]
         chance = self.random.random()
         if chance < 0.3:
@@ -333,6 +335,7 @@ class Faults:
         """From here on nothing goes wrong any more."""
         world = self.world
         world.note("HEAL")
+        self.healed = True
         world.promises.disturbed()
         self._armed.clear()
         world.network.mend()

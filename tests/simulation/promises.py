@@ -233,6 +233,16 @@ class Promises:
             and self._contest < 0.9 * min(r.timing.deadtime for r in self.world.routers)
         )
 
+    def begins(self, router: Router) -> None:
+        """A new heart, which has heard nothing yet."""
+        self._able_since[router.number] = None
+        if self._heir is not None and self._heir[0] is router:
+            self._heir = None
+
+    def overtaken(self) -> None:
+        """Somebody brings a datagram before those that were sent earlier: those are lost."""
+        self._heir = None
+
     def strangers(self) -> None:
         """A router has forgotten the partner, or is to be forgotten."""
         self._acquainted = False
@@ -244,6 +254,8 @@ class Promises:
         if not router.runs or router.engine is None or router.old or other.old:
             return
         talks = self._talk_since is not None and self._talk_since < since
+        awake = self._able_since[other.number]
+        talks = talks and awake is not None and awake < since
         if slept and talks and router.holds and other.holds and other.runs and other.linked:
             self._sleeper = (router, now)
 
@@ -280,7 +292,8 @@ class Promises:
         """A router sets the addresses."""
         since = router.isolated_since
         if since is not None and router.timing.witness and router.engine is not None:
-            alone = self.world.now - since > 0.6 * router.timing.deadtime
+            cut = self.world.network.ways[1 - router.number].cut and router.timing.partnered
+            alone = cut and self.world.now - since > 0.6 * router.timing.deadtime
             if alone and router.state is State.ACTIVE and not router.holds and not router.robbed:
                 self.fail(f"{router.name} takes the addresses though it is cut off")
         if self._settled() and not router.patchy:

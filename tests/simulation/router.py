@@ -269,8 +269,9 @@ class Router:
 
     def switch_over(self) -> None:
         """An operator wants the partner to take over."""
-        if not self.runs or self.engine is None:
+        if not self.runs or self.engine is None or self.world.faults.healed:
             return
+        self.world.promises.disturbed()
         refusal, effects = self.engine.switch(self.clock())
         self.note(f"switches over: {refusal or 'yes'}")
         self.carry(effects)
@@ -360,6 +361,7 @@ class Router:
         self.carry(engine.carrier(self.linked, now))
         self.schedule()
         self.changed()
+        self.world.promises.begins(self)
         self.world.dirty = True
 
     def _note_session(self) -> None:

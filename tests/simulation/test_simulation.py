@@ -77,12 +77,9 @@ NEVER = {
 RARE = {
     # Within the one round trip that a doubt lasts, or a contest, two more things must happen.
     *(f"{role} DOUBT PEER_GONE" for role in ("PRIMARY", "BACKUP")),
-    *("BACKUP DOUBT ALONE", "BACKUP DOUBT FAILED", "BACKUP DOUBT PAUSED"),
-    *("BACKUP DOUBT PEER_FAULT", "BACKUP DOUBT UNLINKED", "PRIMARY DOUBT PAUSED"),
-    *("PRIMARY CONTESTED CUT_OFF", "PRIMARY CONTESTED PAUSED"),
-    *("BACKUP STUCK PAUSED", "BACKUP STUCK STOP", "BACKUP ACTIVE WORSE"),
+    "PRIMARY CONTESTED CUT_OFF",
 }
-"""Cells that some thousand schedules need not meet; the unit tests go through them one by one."""
+"""Cells that 20,000 schedules need not meet; unit tests go through them one by one."""
 
 
 def test_every_planted_fault_is_found(workers: Pool) -> None:

@@ -137,7 +137,7 @@ class Machine:
         if self.timing.partnered and now >= self._dead_at:
             steps += self._silent(now)
         if self.state is State.CONTESTED and now >= self._contest_at:
-            steps += self._feed(Input.UNYIELDING, now)
+            steps += self._unyielding(now)
         if self._untaken and now >= self._contest_at:
             steps += self._feed(Input.UNTAKEN, now)
         if now >= self._send_at:
@@ -240,6 +240,8 @@ class Machine:
 
     def retime(self, timing: Timing, now: float) -> list[Step]:
         """Use other numbers from now on; the role may change as well."""
+        if timing == self.timing:
+            return []  # what else was changed must not put a takeover off
         self.timing = timing
         if not timing.partnered:
             self.partner = None
@@ -259,6 +261,13 @@ class Machine:
             return self._feed(Input.CUT_OFF, now)
         self._dead_at = now + self.timing.deadtime
         return self._feed(Input.SILENT, now)
+
+    def _unyielding(self, now: float) -> list[Step]:
+        """Give way, if the partner is still heard; where it is not, its silence will decide."""
+        if self.heard_at is not None and now - self.heard_at <= self.timing.deadtime / 2:
+            return self._feed(Input.UNYIELDING, now)
+        self._contest_at = now + self.timing.deadtime
+        return []
 
     @property
     def _untaken(self) -> bool:
