@@ -25,7 +25,6 @@ BENCHMARKS = {
     "takeover": ("takeovers, whole agents beside keepalived, as a client sees them", ()),
     "ipvs_table": ("a large IPVS table, the library beside ipvsadm", (IN_KERNEL,)),
     "checks": ("1,000 servers checked every 3 s, the agent beside keepalived", (IN_KERNEL,)),
-    "start": ("start and reload of a large cluster, beside keepalived", (IN_KERNEL,)),
     "ten_thousand": ("10,000 servers checked every 3 s, natively", ()),
     "ipvs_tasks": ("tasks of ansible-playbook, the modules beside ipvsadm in a loop", (IN_KERNEL,)),
 }
