@@ -51,11 +51,17 @@ def parser() -> argparse.ArgumentParser:
     _add_nanny(commands)
     _add_running(commands)
 
-    for name, run, summary in (
-        ("manual", _manual, "print the manual page, for man"),
-        ("completion", _completion, "print completion for bash"),
-    ):
-        commands.add_parser(name, help=summary).set_defaults(run=run)
+    page = commands.add_parser("manual", help="print a manual page, for man")
+    page.add_argument(
+        "page",
+        nargs="?",
+        choices=("piranha", "lvs.cf"),
+        default="piranha",
+        help="about these commands (%(default)s, the default), or about the file lvs.cf",
+    )
+    page.set_defaults(run=_manual)
+    script = commands.add_parser("completion", help="print completion for bash")
+    script.set_defaults(run=_completion)
     return top
 
 
@@ -298,8 +304,11 @@ def _version(options: argparse.Namespace) -> int:
 
 def _manual(options: argparse.Namespace) -> int:
     from piranha import cli_docs
+    from piranha.config import manual
 
-    print(cli_docs.manual(parser(), __version__), end="")
+    about_file = options.page == "lvs.cf"
+    text = manual.page(__version__) if about_file else cli_docs.manual(parser(), __version__)
+    print(text, end="")
     return OK
 
 

@@ -38,7 +38,7 @@ def manual(parser: Parser, version: str) -> str:
     lines = [
         f'.TH {parser.prog.upper()} 8 "" "{parser.prog} {version}" "Linux Virtual Server"',
         ".SH NAME",
-        rf"{parser.prog} \- {_roff((parser.description or '').rstrip('.'))}",
+        rf"{parser.prog} \- {roff((parser.description or '').rstrip('.'))}",
         ".SH SYNOPSIS",
         f".B {parser.prog}",
         r".I COMMAND",
@@ -49,13 +49,14 @@ def manual(parser: Parser, version: str) -> str:
         if any(isinstance(a, argparse._SubParsersAction) for a in below._actions):
             continue
         usage = " ".join(below.format_usage().split()[1:])
-        lines += [".TP", rf"\fB{_roff(usage)}\fR", _roff(below.description or _help(parser, words))]
+        lines += [".TP", rf"\fB{roff(usage)}\fR", roff(below.description or _help(parser, words))]
         for action in _arguments(below):
-            lines += [".RS", ".TP", rf"\fI{_roff(_names(action))}\fR", _roff(_text(below, action))]
+            lines += [".RS", ".TP", rf"\fI{roff(_names(action))}\fR", roff(_text(below, action))]
             lines.append(".RE")
         if below.epilog and below.epilog != parser.epilog:
-            lines += [".IP", _roff(below.epilog[0].upper() + below.epilog[1:] + ".")]
-    lines += [".SH EXIT STATUS", _roff((parser.epilog or "").partition(": ")[2])]
+            lines += [".IP", roff(below.epilog[0].upper() + below.epilog[1:] + ".")]
+    lines += [".SH EXIT STATUS", roff((parser.epilog or "").partition(": ")[2])]
+    lines += [".SH SEE ALSO", r"\fBlvs.cf\fR(5), \fBipvsadm\fR(8)"]
     return "\n".join(line for line in lines if line) + "\n"  # roff frowns on empty lines
 
 
@@ -114,7 +115,7 @@ def _help(parser: Parser, words: str) -> str:
     return found or ""
 
 
-def _roff(text: str) -> str:
-    """Escape a text for roff."""
+def roff(text: str) -> str:
+    """Escape a text for roff; not for what stands in a macro's line."""
     escaped = text.replace("\\", r"\e").replace("-", r"\-")
     return rf"\&{escaped}" if escaped.startswith((".", "'")) else escaped
