@@ -131,11 +131,16 @@ key:
       type: bool
       sample: true
     fingerprint:
-      description: The SHA-256 of the key's text; V(null) where there is no key.
+      description: The SHA-256 of the text of the key that the router sends with; V(null) where there is no key.
       type: str
       sample: 60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752
+    changing:
+      description: Whether there is a second key, as there is while C(piranha.lvs.rotate_key) changes it.
+      type: bool
+      sample: false
   sample:
     present: true
+    changing: false
     sound: true
     fingerprint: 60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752
 files:
@@ -190,6 +195,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 KEY_FORM = re.compile(r"[0-9a-fA-F]{64}")
+MOST_KEYS = 2
 UNIT_PROPERTIES = ("LoadState", "ActiveState", "UnitFileState", "NeedDaemonReload")
 Runner = t.Callable[[list[str]], tuple[int, str]]
 
@@ -255,20 +261,21 @@ def read_agent(library: str) -> dict[str, t.Any]:
 
 def read_key(path: str) -> dict[str, t.Any]:
     """Look at the key's file; what is in it leaves this function as a fingerprint only."""
-    nothing = {"present": False, "sound": False, "fingerprint": None}
+    nothing = {"present": False, "sound": False, "fingerprint": None, "changing": False}
     try:
         with open(path, encoding="ascii") as file:
-            text = file.read().strip()
+            keys = file.read().split()
             status = os.fstat(file.fileno())
     except (OSError, UnicodeDecodeError):
         return nothing
-    if not KEY_FORM.fullmatch(text):
+    if not 1 <= len(keys) <= MOST_KEYS or not all(KEY_FORM.fullmatch(key) for key in keys):
         return nothing
     sound = status.st_uid == 0 and not stat.S_IMODE(status.st_mode) & 0o077
     return {
         "present": True,
         "sound": sound,
-        "fingerprint": hashlib.sha256(text.encode()).hexdigest(),
+        "fingerprint": hashlib.sha256(keys[0].encode()).hexdigest(),
+        "changing": len(keys) > 1,
     }
 
 

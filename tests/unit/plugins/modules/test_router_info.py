@@ -105,11 +105,20 @@ def test_a_key_that_others_may_read_is_unsound(tmp_path: Path, mode: int) -> Non
     assert not subject.read_key(str(path))["sound"]
 
 
-@pytest.mark.parametrize("text", ["", "short", KEY + "0", "é" * 64])
+def test_a_key_that_is_being_changed_is_told_by_the_one_in_use(tmp_path: Path) -> None:
+    path = tmp_path / "heartbeat.key"
+    path.write_text(f"{KEY}\n{'ab' * 32}\n")
+    path.chmod(0o600)
+    found = subject.read_key(str(path))
+    assert found["fingerprint"] == hashlib.sha256(KEY.encode()).hexdigest()
+    assert (found["present"], found["changing"]) == (True, True)
+
+
+@pytest.mark.parametrize("text", ["", "short", KEY + "0", "é" * 64, f"{KEY} {KEY} {KEY}"])
 def test_what_is_no_key_counts_as_none(tmp_path: Path, text: str) -> None:
     path = tmp_path / "heartbeat.key"
     path.write_text(text)
-    assert subject.read_key(str(path)) == {"present": False, "sound": False, "fingerprint": None}
+    assert subject.read_key(str(path)) == {"present": False, "sound": False, "fingerprint": None, "changing": False}
 
 
 def test_a_file_is_told_by_content_mode_and_owner(tmp_path: Path) -> None:
