@@ -73,6 +73,7 @@ TOGETHER: dict[str, dict[str, Any]] = {
     "protocol": {"check": "icmp"},
     "ports": {"unset": ["port", "persistent"]},
     "scheduler_flags": {"scheduler": "sh"},
+    "check_via": {"forward": "direct"},
     "ops": {"protocol": "udp"},
     "lower_threshold": {"upper_threshold": 65535},
     "check_via": {"forward": "direct"},
