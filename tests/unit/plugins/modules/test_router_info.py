@@ -118,7 +118,8 @@ def test_a_key_that_is_being_changed_is_told_by_the_one_in_use(tmp_path: Path) -
 def test_what_is_no_key_counts_as_none(tmp_path: Path, text: str) -> None:
     path = tmp_path / "heartbeat.key"
     path.write_text(text)
-    assert subject.read_key(str(path)) == {"present": False, "sound": False, "fingerprint": None, "changing": False}
+    nothing = {"present": False, "sound": False, "fingerprint": None, "changing": False}
+    assert subject.read_key(str(path)) == nothing
 
 
 def test_a_file_is_told_by_content_mode_and_owner(tmp_path: Path) -> None:
