@@ -76,7 +76,6 @@ TOGETHER: dict[str, dict[str, Any]] = {
     "check_via": {"forward": "direct"},
     "ops": {"protocol": "udp"},
     "lower_threshold": {"upper_threshold": 65535},
-    "check_via": {"forward": "direct"},
 }
 # Directives whose values another one limits.
 SMALL = {"lower_threshold": [7, "8"]}
