@@ -105,6 +105,8 @@ class Machine:
         why = HEARD[beat]
         gone = why is Input.PEER_GONE
         returned = (took or self.partner is None) and not gone
+        if self.heard_at is None or now - self.heard_at > self.timing.deadtime / 2:
+            self._contest_at = now + self.timing.deadtime  # a contest with gaps begins anew
         self.heard_at = now
         self.partner = None if gone else beat
         if beat is not PeerState.ACTIVE:
