@@ -314,7 +314,9 @@ class Promises:
             past = self.world.now > woke + sleeper.timing.deadtime
             if past or self._talk_since is None or not sleeper.holds:
                 self._sleeper = None
-            elif router is not sleeper and self._disturbed_at <= woke and router.linked:
+            elif router is sleeper or not (router.linked and router.wanted):
+                pass  # it has another reason
+            elif self._disturbed_at <= woke:
                 self.fail(f"{router.name} gives way to {sleeper.name}, which has slept")
         if self._settled():
             self.fail(f"{router.name} lets go of the addresses without a reason")
