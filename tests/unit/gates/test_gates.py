@@ -1,0 +1,84 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the gates make of the words of the tools, and the pages of the site."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.gates import docsite, importer
+from tests.gates.machine import ROOT, Trouble
+from tests.gates.steps import Count, units_count
+
+PAGES = {Path("README.md"): "README.md", Path("docs/checks.md"): "checks.md"}
+
+
+@pytest.mark.parametrize(
+    ("place", "text", "there"),
+    [
+        ("README.md", "[a](docs/checks.md#icmp)", "[a](checks.md#icmp)"),
+        ("docs/checks.md", "[a](../README.md)", "[a](README.md)"),
+        ("docs/checks.md", "[a](checks.md)", "[a](checks.md)"),
+        ("README.md", "[a](Makefile)", f"[a]({docsite.FORGE}Makefile)"),
+        ("docs/checks.md", "[a](../galaxy.yml)", f"[a]({docsite.FORGE}galaxy.yml)"),
+        ("README.md", "[a](https://example.org/b.md)", "[a](https://example.org/b.md)"),
+        ("README.md", "[a](#quickstart)", "[a](#quickstart)"),
+    ],
+)
+def test_links_lead_to_the_site_or_to_the_forge(place: str, text: str, there: str) -> None:
+    assert docsite.linked(text, Path(place), PAGES) == there
+
+
+def test_a_link_to_nothing_is_told() -> None:
+    with pytest.raises(Trouble, match=r"README.md leads to docs/nothing.md, which is not there"):
+        docsite.linked("[a](docs/nothing.md)", Path("README.md"), PAGES)
+
+
+def test_every_arrow_of_the_state_diagrams_is_drawn() -> None:
+    text = (ROOT / "docs/takeover.md").read_text(encoding="utf-8")
+    diagrams = docsite.DIAGRAM.findall(text)
+    assert len(diagrams) == text.count("```mermaid") == 2
+    for diagram in diagrams:
+        graph = docsite.as_graph(diagram)
+        assert graph.count(" -> ") == diagram.count(" --> ") > 20
+        assert "[*]" not in graph
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('<script src="https://example.org/a.js">', True),
+        ("<img alt='' src=//example.org/a.png>", True),
+        ('<link rel="stylesheet" href="https://example.org/a.css">', True),
+        ("@font-face { src: url(https://example.org/a.woff) }", True),
+        ('<a href="https://example.org/">', False),
+        ('<script src="_static/a.js">', False),
+        ("url(fonts/a.woff)", False),
+    ],
+)
+def test_what_a_browser_would_fetch_is_found(text: str, told: bool) -> None:
+    assert bool(docsite.LOADED.search(text)) == told
+
+
+def test_any_remark_of_the_importer_counts() -> None:
+    good = f"Loading role piranha_router\nImporter processing {importer.END.split(maxsplit=2)[2]}\n"
+    assert importer.faults(good) == []
+    assert importer.faults(f"WARNING: No changelog found.\n{good}") == [
+        "WARNING: No changelog found."
+    ]
+    assert importer.faults("Loading role piranha_router\n") == ["it did not come to its end"]
+
+
+def test_the_parts_of_ansible_test_units_are_added_up() -> None:
+    log = "= 1 failed, 3 passed in 2.10s =\nmodule_utils\n= 4 passed, 1 skipped in 6.1s =\n"
+    assert units_count(log) == Count(7, 1, 1)
+    assert units_count("") == Count()
+
+
+def test_every_page_is_in_the_menu_of_the_site() -> None:
+    index = (ROOT / "docs/docsite/index.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^(\w+)$", index, re.MULTILINE))
+    assert {path.stem for path in ROOT.glob("docs/*.md")} - listed == set()
