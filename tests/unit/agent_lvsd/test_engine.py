@@ -45,8 +45,9 @@ def test_cadence_and_change() -> None:
     quick = [result.at for made, result in seen if made.interval < 0.15]
     assert 8 <= len(quick) <= 12  # equal watches are one
     # The first pause is shortened at random; no later one is, and a stop did not restart it. A
-    # check that began late on a busy machine does not put off the next.
-    assert all(after - before > 0.05 for before, after in itertools.pairwise(quick[1:]))
+    # check that began late on a busy machine does not put off the next, so one gap may be short.
+    short = [gap for one, two in itertools.pairwise(quick[1:]) if (gap := two - one) < 0.05]
+    assert len(short) <= 1
 
 
 def test_a_fault_of_ours_is_unknown_and_does_not_end_the_checks(
