@@ -35,7 +35,6 @@ is said then.
 """
 
 
-
 def _fos(more: str = "") -> str:
     """Give what makes routers with one failover service out of the sound file's first line."""
     commands = 'stop_cmd = "/usr/local/sbin/db stop"\n    start_cmd = "/usr/local/sbin/db start"\n'

@@ -127,7 +127,8 @@ from ansible_collections.piranha.lvs.plugins.module_utils.lvs_cf.config import (
     service_ports,
 )
 
-NAT, TUNNEL = "nat", "tunnel"
+NAT = "nat"
+TUNNEL = "tunnel"
 
 
 def same(one: str | None, other: str) -> bool:

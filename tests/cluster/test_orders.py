@@ -41,14 +41,14 @@ def test_a_switchover_is_quick_and_leaves_a_standby_that_can_switch_back(settled
     assert refused["ok"] is False
     assert refused["error"] == "this router is standby; ask the active one to switch over"
     with Pings(net.client) as pings:
-        for active, standby in ((primary, backup), (backup, primary)):
+        for giving, taking in ((primary, backup), (backup, primary)):
             pause(0.7, primary, backup)
             moment = time.monotonic()
-            assert active.ask("switchover")["ok"] is True
-            standby.until(lambda h=standby: h.is_("active"), 2.0)  # type: ignore[misc]
-            pause(0.5, active, standby)
-            settle(standby, active)
-            assert (active.holds(), standby.holds()) == (set(), ALL)
+            assert giving.ask("switchover")["ok"] is True
+            taking.until(lambda h=taking: h.is_("active"), 2.0)  # type: ignore[misc]
+            pause(0.5, giving, taking)
+            settle(taking, giving)
+            assert (giving.holds(), taking.holds()) == (set(), ALL)
             assert pings.gap(moment) < AT_ONCE
         pause(2 * DEADTIME, primary, backup)
         settle(primary, backup)

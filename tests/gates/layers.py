@@ -139,7 +139,15 @@ def _kernel() -> list[Step]:
     return [
         _in_kernel("in a kernel with IPVS", "tests/kernel", 600, f"--ignore={play}"),
         _in_kernel("modules in a play", play, 600),
+        Step("ansible-test integration", _integration_in_kernel(), limit=600),
     ]
+
+
+def _integration_in_kernel() -> tuple[str, ...]:
+    """The target that takes over the whole table, hence never in this machine's own kernel."""
+    enter = str(ROOT / "tests/lab/in-ipvs-kernel")
+    words = ("integration", "--allow-root", "--allow-destructive", "ipvs_table")
+    return (enter, *_gate("ansible_test", *words))
 
 
 def _cluster() -> list[Step]:

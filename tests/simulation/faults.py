@@ -321,7 +321,6 @@ class Faults:
     def swap_roles(self, router: Router, length: float) -> None:
         """The primary becomes the backup, first in one file and then in the other."""
 
-
         def change(each: Router, role: Role) -> None:
             each.reload(replace(each.timing, role=role))
 

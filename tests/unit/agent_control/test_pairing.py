@@ -34,7 +34,7 @@ def paired() -> tuple[Fake, Fake, Pairing]:
     def start(work: Any) -> None:
         asyncio.run(work())
 
-    return heart, fos, Pairing(cast("Ward", heart), cast("Ward", fos), start)
+    return heart, fos, Pairing(cast(Ward, heart), cast(Ward, fos), start)
 
 
 def state(holding: bool, **peer: Any) -> dict[str, Any]:

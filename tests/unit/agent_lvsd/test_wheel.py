@@ -75,7 +75,7 @@ class Guest:
 
 
 def made(clock: Clock, **hooks: Any) -> Wheel:
-    return Wheel(cast("asyncio.AbstractEventLoop", clock), **hooks)
+    return Wheel(cast(asyncio.AbstractEventLoop, clock), **hooks)
 
 
 def test_a_thousand_are_kept_once_in_time_and_those_removed_never() -> None:
