@@ -73,8 +73,9 @@ test-all: venv agent ## test, the other scenarios, the lab's own test, the fuzzi
 bench: venv packages ## how fast we are, beside ipvsadm and keepalived, in the same run (ONLY=lvs_cf: one part)
 	@.venv/bin/python -m tests.bench.run $(ONLY)
 
-fuzz: venv ## a million broken lvs.cf files, a million broken replies for each parser (INPUTS=… SEED=…)
+fuzz: venv ## a million broken lvs.cf files, heartbeats, and replies for each parser (INPUTS=… SEED=…)
 	@.venv/bin/python -m tests.fuzz.lvs_cf $(if $(INPUTS),--inputs $(INPUTS)) $(if $(SEED),--seed $(SEED))
+	@.venv/bin/python -m tests.fuzz.heartbeats $(if $(INPUTS),--inputs $(INPUTS)) $(if $(SEED),--seed $(SEED))
 	@.venv/bin/python -m tests.fuzz.replies $(if $(INPUTS),--inputs $(INPUTS)) $(if $(SEED),--seed $(SEED))
 
 patience: venv packages ## no takeover without a reason: an hour on a busy machine, 200 stops, 100 kills (IDLE=… STOPS=… KILLS=…)
