@@ -150,10 +150,23 @@ def _integration_in_kernel() -> tuple[str, ...]:
     return (enter, *_gate("ansible_test", *words))
 
 
+WITHOUT_IPVS = ("addresses", "differences", "heart", "neighbours", "news", "orders", "reload")
+"""Files in tests/cluster that need namespaces but no table: they run in the kernel that is here."""
+
+PATIENT = ("patience",)
+"""Files whose meaning is their length: `make patience` runs them whole, `make test-all` with it."""
+
+
 def _cluster() -> list[Step]:
     """One kernel a file: user-mode Linux has one processor, and the tests wait most of the time."""
-    files = sorted(path.name for path in ROOT.glob("tests/cluster/test_*.py"))
-    return [_in_kernel(name[5:-3], f"tests/cluster/{name}", 900) for name in files]
+    names = sorted(path.name[5:-3] for path in ROOT.glob("tests/cluster/test_*.py"))
+    files = [f"tests/cluster/test_{name}.py" for name in WITHOUT_IPVS]
+    pytest = _tool("python", "-m", "pytest", "-v", "--color=no", *files)
+    return [
+        Step("without IPVS", pytest, limit=600, count=pytest_count),
+        *(_in_kernel(name, f"tests/cluster/test_{name}.py", 900) for name in names
+          if name not in (*WITHOUT_IPVS, *PATIENT)),
+    ]
 
 
 def _checks() -> list[Step]:
@@ -191,7 +204,7 @@ LAYERS = {
         Layer("kernel", "modules and libraries against the real IPVS table",
               _kernel, _LAB, at_once=2),
         Layer("cluster", "whole agents in network namespaces, real traffic, real kills",
-              _cluster, _LAB, at_once=2),
+              _cluster, _LAB, at_once=3),
         Layer("checks", "health checks against real servers of every kind; firewall marks",
               _checks, (GATE_PACKAGES, CHECK_PACKAGES)),
         Layer("lab", "the lab itself: up, broken, down without a trace", _lab, _LAB),
