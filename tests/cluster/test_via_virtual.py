@@ -83,11 +83,15 @@ def changes(router: DirectRouter, after: int = 0) -> list[str]:
     return [text for text in router.events()[after:] if CHANGE.match(text)]
 
 
+def downs(router: DirectRouter) -> list[str]:
+    return [text for text in changes(router) if " is DOWN" in text]
+
+
 def test_a_server_without_the_address_is_down_on_both_routers(running: DirectCluster) -> None:
     for router in running.routers.values():
         assert services(router) == IN_TABLE
         assert len(helpers(router)) == len(STATES)
-        down = [text for text in changes(router) if " is DOWN" in text]
+        down = downs(router)
         assert len(down) == len(BAD)
         where = f"real server {address('d3')}:{PORT} of direct ({DIRECT}:{PORT}/tcp) is DOWN"
         words = f"no connection within 1 s at {DIRECT}, which it may not have on its loopback"
@@ -132,6 +136,8 @@ def freeze_heart(router: DirectRouter) -> None:
 @pytest.mark.parametrize("how", ["frozen heart", "power cut"])
 def test_no_server_changes_state_in_a_takeover(running: DirectCluster, how: str) -> None:
     one, two = running.routers["r1"], running.routers["r2"]
+    # A status may be ahead of the events that tell how it came about.
+    soon(lambda: all(len(downs(each)) >= len(BAD) for each in (one, two)), "all is told")
     before = {router.name: len(router.events()) for router in (one, two)}
     if how == "power cut":
         one.power_off()
