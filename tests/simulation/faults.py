@@ -257,8 +257,10 @@ class Faults:
         router.switch_over()
 
     def sicken(self, router: Router, length: float) -> None:
-        """Real servers are out of its reach."""
+        """Real servers are out of its reach; where that matters, so long that it must be heeded."""
         router.sicken(self.random.choice((0, 5, 9)))
+        if self.world.kind == "on_health":
+            length = max(length, 9 * self.world.deadtime)
         self.after(length, partial(router.sicken, 10))
 
     def retime(self, router: Router, length: float) -> None:
