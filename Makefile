@@ -81,6 +81,8 @@ fuzz: venv ## a million broken lvs.cf files, heartbeats, and replies for each pa
 patience: venv packages ## no takeover without a reason: an hour on a busy machine, 200 stops, 100 kills (IDLE=… STOPS=… KILLS=…)
 	@PIRANHA_IDLE=$(IDLE) PIRANHA_STOPS=$(STOPS) PIRANHA_KILLS=$(KILLS) \
 	  .venv/bin/python -m pytest -v -s tests/cluster/test_patience.py
+	@PIRANHA_LVSD_KILLS=$(KILLS) tests/lab/in-ipvs-kernel --timeout 1800 \
+	  .venv/bin/python -m pytest -v -s tests/cluster/test_lvsd_kills.py
 
 demo: venv packages agent ## builds a cluster in the lab and kills parts of it (KEEP=1 leaves it up)
 	@KEEP=$(KEEP) .venv/bin/python tests/lab/demo.py

@@ -268,9 +268,13 @@ class Lvsd:
         text = self.ask("services", start=0)["result"]["text"]
         return {server["name"]: server for server in json.loads(f"[{text}]")[0]["servers"]}
 
-    def ask(self, do: str, limit: float = 10.0, **arguments: object) -> dict[str, Any]:
+    def send(self, do: str, **arguments: object) -> None:
+        """Ask without waiting for an answer."""
         self._asked += 1
         self._process.link.send({"ask": self._asked, "do": do, "with": arguments})
+
+    def ask(self, do: str, limit: float = 10.0, **arguments: object) -> dict[str, Any]:
+        self.send(do, **arguments)
         deadline = time.monotonic() + limit
         while time.monotonic() < deadline:
             self.listen()
