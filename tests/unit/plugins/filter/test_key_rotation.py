@@ -17,11 +17,12 @@ NAMES = ("lvs1", "lvs2")
 
 def moments(files: dict[str, str], steps: list[dict[str, str]]) -> Any:
     """Every state on the way: each step is taken by one router after the other, in either order."""
-    states = [files, *steps]
-    for before, after in itertools.pairwise(states):
+    before = files
+    for after in steps:
         for first in NAMES:
             yield {**before, first: after[first]}
         yield after
+        before = after
 
 
 def hear_each_other(files: dict[str, str]) -> bool:
