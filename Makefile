@@ -100,7 +100,7 @@ fresh: $(PYTHON) ## make check in a fresh clone with an empty environment
 	@$(GATES).fresh check
 
 docs: venv ## the documentation site in build/docs/html
-	@$(GATES).docsite
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(GATES).docsite
 
 dist: venv ## the collection's release tarball in build/dist, the agent inside
 	@$(GATES).collection --dist
