@@ -118,7 +118,6 @@ MAKERS = {
     "lvsd/files.py:replace",
     "pulse/settings.py:put_in_force",
     "pulse/ledger.py:_write",
-    "fos/record.py:write",
     "pulse/supervisor.py:_lock",  # opened and never written
     "pulse/alone.py:run",
     "config/formatting.py:replace",  # config format, by hand: the user's own file

@@ -8,13 +8,13 @@ before each command and after, whole or not at all. It counts for this boot only
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from piranha.lvsd.files import replace
 
 from .board import Entry, Phase
 from .settings import Service
@@ -55,17 +55,7 @@ def write(run_dir: Path, entries: Iterable[Entry], wall: float) -> None:
             for entry in entries
         ],
     }
-    path = run_dir / FILE
-    temporary = path.with_name(f".{FILE}.new")
-    with contextlib.suppress(FileNotFoundError):
-        temporary.unlink()
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-    handle = os.open(temporary, flags, 0o600)
-    try:
-        os.write(handle, json.dumps(content).encode())
-    finally:
-        os.close(handle)
-    temporary.replace(path)
+    replace(run_dir / FILE, json.dumps(content))
 
 
 def read(run_dir: Path) -> list[Recorded]:
