@@ -19,10 +19,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from piranha import files
 from piranha.control.protocol import CHANGES
 from piranha.core.ipvs.model import ServiceKey
 from piranha.fos import record
-from piranha.lvsd import files
 from piranha.lvsd.kept import Kept
 from piranha.lvsd.overrides import Rules
 from piranha.lvsd.owned import Owned
@@ -115,9 +115,7 @@ def _calls() -> Iterator[tuple[str, str, str]]:
 
 
 MAKERS = {
-    "lvsd/files.py:replace",
-    "pulse/settings.py:put_in_force",
-    "pulse/ledger.py:_write",
+    "files.py:replace",
     "pulse/supervisor.py:_lock",  # opened and never written
     "pulse/alone.py:run",
     "config/formatting.py:replace",  # config format, by hand: the user's own file

@@ -27,6 +27,11 @@ class LineError(ValueError):
     """The other side sent what is no line of ours; the text is one sentence."""
 
 
+def line_of(message: dict[str, Any]) -> bytes:
+    """Give a message as it is sent."""
+    return json.dumps(message, separators=(",", ":")).encode() + b"\n"
+
+
 class Lines:
     """Cuts a stream of bytes into JSON objects. Pure: no socket.
 
@@ -123,7 +128,10 @@ class Link:
         of which the socket took a part is never cut: its rest goes first at the next `send` or
         `flush`, so the other side always sees whole lines.
         """
-        line = json.dumps(message, separators=(",", ":")).encode() + b"\n"
+        return self.send_line(line_of(message))
+
+    def send_line(self, line: bytes) -> bool:
+        """Send a message that `line_of` gave; see `send`."""
         self.flush()
         # Into an idle link any legal message may go; behind an unfinished one only a bounded
         # backlog is kept, since what waits long is stale by the time it arrives.

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from piranha.lvsd.files import replace
+from piranha.files import replace
 
 from .board import Entry, Phase
 from .settings import Service

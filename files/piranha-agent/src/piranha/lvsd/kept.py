@@ -11,9 +11,9 @@ import json
 import os
 from pathlib import Path
 
+from piranha import files
 from piranha.core.ipvs.errors import IpvsError
 
-from . import files
 from .overrides import Rules, from_data, to_data
 
 NAME = "overrides.json"

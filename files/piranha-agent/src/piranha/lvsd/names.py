@@ -23,10 +23,9 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from piranha import files
 from piranha.nanny.outcome import Outcome
 from piranha.nanny.program import execute
-
-from . import files
 
 NAME = "names.json"
 LIMIT = 5.0

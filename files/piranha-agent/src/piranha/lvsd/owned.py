@@ -11,10 +11,9 @@ import json
 from collections.abc import Collection
 from pathlib import Path
 
+from piranha import files
 from piranha.core.ipvs.errors import IpvsError
 from piranha.core.ipvs.model import ServiceKey
-
-from . import files
 
 NAME = "owned.json"
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from piranha.control.link import Link
+from piranha.control.outbox import Outbox
 
 from . import words
 from .orders import Refused
@@ -37,6 +38,7 @@ class LinkReporter:
         """`ended` is set when pulse has gone or wants us to stop."""
         self._link = link
         self._ended = ended
+        self._outbox = Outbox()
         self._writing = False
         self.requests: dict[str, Answer] = {}
         asyncio.get_running_loop().add_reader(link.fileno(), self._hear)
@@ -54,22 +56,22 @@ class LinkReporter:
         self._send({"event": event})
 
     def _send(self, message: dict[str, Any]) -> None:
-        self._link.send(message)
-        self._write_later()
-
-    def _write_later(self) -> None:
-        if self._link.closed:
-            self._end()
-        elif self._link.wants_write and not self._writing:
-            self._writing = True
-            asyncio.get_running_loop().add_writer(self._link.fileno(), self._flush)
+        self._outbox.put(message)
+        self._flush()
 
     def _flush(self) -> None:
-        if self._link.flush() or self._link.closed:
-            self._writing = False
-            asyncio.get_running_loop().remove_writer(self._link.fileno())
-        if self._link.closed:
+        """Send what waits, as far as the link takes it; the rest when it takes more."""
+        link, loop = self._link, asyncio.get_running_loop()
+        while not link.closed and link.flush() and (line := self._outbox.next()) is not None:
+            link.send_line(line)
+        if link.closed:
             self._end()
+        elif link.wants_write is not self._writing:
+            self._writing = link.wants_write
+            if self._writing:
+                loop.add_writer(link.fileno(), self._flush)
+            else:
+                loop.remove_writer(link.fileno())
 
     def _hear(self) -> None:
         for message in self._link.receive():
@@ -95,5 +97,7 @@ class LinkReporter:
             self._send({"answer": number, "ok": True, "result": result})
 
     def _end(self) -> None:
-        asyncio.get_running_loop().remove_reader(self._link.fileno())
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._link.fileno())
+        loop.remove_writer(self._link.fileno())
         self._ended.set()

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from piranha.lvsd import files
+from piranha import files
 
 from .backends import Backend, Legacy, Nft
 from .programs import Failed

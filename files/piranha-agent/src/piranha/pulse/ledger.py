@@ -7,7 +7,7 @@ addresses.json  the virtual addresses, written before they are set, and whether 
 session.json    how to say goodbye in the heart's place (0600: who has it and the key may), and
                 what the next heart needs to go on with the conversation where this one ended
 
-Both are written to a temporary file and renamed, so a reader sees an old or a new one whole.
+A reader sees an old or a new one whole.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from piranha import files
 from piranha.net.addresses import VirtualAddress
 
 from .conversation import Memory
@@ -152,16 +152,7 @@ def forget(run_dir: Path) -> None:
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
-    temporary = path.with_name(f".{path.name}.new")
-    with contextlib.suppress(FileNotFoundError):
-        temporary.unlink()
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-    handle = os.open(temporary, flags, 0o600)
-    try:
-        os.write(handle, json.dumps(content).encode())
-    finally:
-        os.close(handle)
-    temporary.replace(path)
+    files.replace(path, json.dumps(content))
 
 
 def _read(path: Path) -> dict[str, Any]:

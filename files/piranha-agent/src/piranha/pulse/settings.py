@@ -7,11 +7,10 @@ It reads and copies the file; what the directives mean is the lvs_cf library's b
 
 from __future__ import annotations
 
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from piranha import files
 from piranha.core.lvs_cf.findings import ERROR, WARNING
 from piranha.fos.settings import stop_limit
 from piranha.pulse.hooks import NO_COMMANDS, Commands
@@ -83,11 +82,4 @@ def judge(text: str, name: str) -> Settings:
 
 def put_in_force(settings: Settings, target: Path) -> None:
     """Write the text to `target` (0600) so that a reader sees the old or the new one whole."""
-    descriptor, name = tempfile.mkstemp(prefix=target.name + ".", dir=target.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-            file.write(settings.text)
-        Path(name).replace(target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    files.replace(target, settings.text)

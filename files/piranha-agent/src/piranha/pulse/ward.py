@@ -19,6 +19,10 @@ from piranha.control.link import Link
 from piranha.pulse import supervision, warm
 from piranha.pulse.supervision import Policy
 
+PORTIONS = 8
+"""Readings of a link at once: more than its buffer holds, so that all that a dead child has said is
+heard, and an end where a living one goes on talking while it is heard."""
+
 ChildRun = Callable[[socket.socket, Path, Path], int | None]
 
 
@@ -168,11 +172,13 @@ class Ward:
         return warm.spawn(self.name, self._entry, urgent=self.policy.resigns)
 
     def hear(self) -> None:
-        """Take in all that it has said; never blocks."""
+        """Take in what it has said, PORTIONS at most; never blocks."""
         if self.process is None:
             return
         link = self.process.link
-        while not link.closed and (messages := link.receive()):
+        portions = PORTIONS
+        while portions and not link.closed and (messages := link.receive()):
+            portions -= 1
             for message in messages:
                 self._take(message)
         for fault in link.faults:

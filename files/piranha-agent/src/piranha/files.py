@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: piranha.lvs founders
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Puts a text where a file is, whole or not at all."""
+"""Puts a text where a file is, whole or not at all: for all that the agent leaves for itself.
+
+The user's own lvs.cf keeps its owner and mode; `piranha config format` writes that one.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,14 @@ from pathlib import Path
 
 
 def replace(path: Path, text: str, *, durable: bool = False) -> None:
-    """Replace the file; OSError leaves the old one. durable: it survives a loss of power."""
+    """Replace the file, for our eyes only (0600); OSError leaves the old one.
+
+    The text goes into a file of a name that nobody can know before, and that becomes `path`.
+    durable: it survives a loss of power.
+    """
     descriptor, name = tempfile.mkstemp(prefix=path.name + ".", dir=path.parent)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
             file.write(text)
             if durable:
                 file.flush()
