@@ -38,6 +38,17 @@ LIBRARIES = ("lvs_cf", "ipvs")
 DIGITS = 16
 """Hexadecimal digits of the digest: enough to tell versions apart, short enough for a path."""
 
+SPARE = {"markupsafe": "markupsafe/_speedups."}
+"""Compiled parts that their package does without: they are left out, so its wheel may be taken."""
+
+WHEELS_FOR = (
+    *("--python-version", "3.11", "--implementation", "cp", "--abi", "cp311"),
+    *("--platform", "manylinux2014_x86_64", "--platform", "manylinux_2_28_x86_64"),
+)
+"""The wheels are the same ones wherever the archive is made: its bytes must not depend on that."""
+
+COMPILED = (".so", ".pyd", ".c", ".pyi")
+
 MTIME = 315532800  # 1980-01-01, the earliest time that zip files can hold as well
 
 
@@ -86,6 +97,7 @@ def wheels(requirements: Path, folder: Path) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         argv = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
         argv += ["--only-binary=:all:", "--require-hashes", "--disable-pip-version-check"]
+        argv += WHEELS_FOR
         argv += ["--dest", str(folder), "--requirement", str(requirements)]
         done = subprocess.run(argv, capture_output=True, text=True, timeout=300, check=False)
         if done.returncode != 0:
@@ -96,7 +108,7 @@ def wheels(requirements: Path, folder: Path) -> list[Path]:
         wheel = wheel_of(pin, folder)
         if wheel is None:
             raise BundleError(f"{folder} has no wheel of {pin.name} {pin.version} after all")
-        if not wheel.name.endswith("-none-any.whl"):
+        if not wheel.name.endswith("-none-any.whl") and pin.name not in SPARE:
             raise BundleError(f"{wheel.name} is not pure Python; the archive must run anywhere")
         found.append(wheel)
     return found
@@ -109,11 +121,15 @@ def sources(folder: Path, below: str) -> Iterator[tuple[str, bytes]]:
 
 
 def unpacked(wheel: Path) -> Iterator[tuple[str, bytes]]:
-    """Give the files of a wheel: its modules and its licence."""
+    """Give the files of a wheel: its modules and its licence, but nothing that is compiled."""
     with zipfile.ZipFile(wheel) as archive:
         for name in sorted(archive.namelist()):
-            if not name.endswith("/"):
+            if name.endswith(("/", "/py.typed")):
+                continue
+            if not name.endswith(COMPILED):
                 yield name, archive.read(name)
+            elif name.endswith((".so", ".pyd")) and not name.startswith(tuple(SPARE.values())):
+                raise BundleError(f"{wheel.name} holds {name}; the archive must run anywhere")
 
 
 def contents(agent: Path, libraries: Path, wheel_files: list[Path]) -> dict[str, bytes]:
