@@ -19,7 +19,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[3]
 TEMPLATES = sorted(ROOT.glob("roles/*/templates/*.service.j2"))
 MOST_EXPOSURE = 2.5
-# What a template needs beside its role's own variables, for the widest sandbox that it can ask for and for the usual one.
+# What a template needs beside its role's own variables: for the widest sandbox, for the usual one.
 WIDEST, USUAL = {"tunnels": [{"type": "gue"}]}, {"tunnels": [{"type": "ipip"}]}
 FACTS: dict[str, Any] = {"ansible_managed": "managed"}
 # Only where gue is used: the one unit that has to load a module itself.
@@ -91,11 +91,15 @@ def exposure(unit: Path) -> float:
 
 
 def test_the_sandbox_is_tight_and_as_documented(unit: Path) -> None:
-    stated = dict(re.findall(r"^\| `(\S+\.service)` \| ([0-9.]+)", STATED.read_text(), re.MULTILINE))
+    stated = dict(
+        re.findall(r"^\| `(\S+\.service)` \| ([0-9.]+)", STATED.read_text(), re.MULTILINE)
+    )
     limit = WIDE.get(unit.name, MOST_EXPOSURE)
     assert exposure(unit) <= float(stated[unit.name]) <= limit
 
 
-@pytest.mark.parametrize("template", [path for path in TEMPLATES if path.stem in WIDE], ids=lambda path: str(path.stem))
+@pytest.mark.parametrize(
+    "template", [path for path in TEMPLATES if path.stem in WIDE], ids=lambda path: str(path.stem)
+)
 def test_a_wide_sandbox_is_for_those_alone_who_need_it(template: Path, tmp_path: Path) -> None:
     assert exposure(rendered(template, tmp_path, USUAL)) <= MOST_EXPOSURE - 0.5
