@@ -5,9 +5,9 @@
 Every fenced ``yaml`` block of README.md, docs/ and the roles' READMEs is parsed, and so is every
 ``lvs.cf`` block, by the agent's own library (lvs_cf_examples.py). Those of README.md that begin
 with a comment that names a file (``# site.yml``) are written out together and checked by Ansible
-itself against the staged collection; so are each playbook by its full name and every example that is
-a play or a list of tasks. Variables of ours in an example must be ones that somebody documents. Runs with
-.venv's interpreter (it needs PyYAML). No target is contacted.
+itself against the staged collection; so are each playbook by its full name and every example that
+is a play or a list of tasks. Variables of ours in an example must be ones that somebody
+documents. Runs with .venv's interpreter (it needs PyYAML). No target is contacted.
 """
 
 from __future__ import annotations
