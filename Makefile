@@ -65,7 +65,7 @@ molecule-all: venv agent ## the other scenarios: direct, tunnel, failover, two c
 	@$(RUN) scenarios
 
 test-all: venv agent ## test, the other scenarios, the lab's own test, the fuzzing, the patience, the demo
-	@$(RUN) test whole scenarios lab
+	@$(RUN) test whole marked scenarios lab
 	@$(MAKE) fuzz
 	@$(MAKE) patience
 	@$(MAKE) demo

@@ -28,6 +28,7 @@ class Layer:
     steps: Callable[[], list[Step]]
     package_lists: tuple[Path, ...] = (GATE_PACKAGES,)
     at_once: int = 1  # steps that run side by side
+    first: int = 0  # how many run alone, before those that run side by side
 
     def packages(self) -> list[str]:
         """The Debian packages of all lists."""
@@ -83,6 +84,7 @@ def _simulation() -> list[Step]:
 
 
 def _gates() -> list[Step]:
+    lane = "ansible-test"  # its runs share a folder for what they write
     here = {"ANSIBLE_COLLECTIONS_PATH": str(STAGE)}
     lint = _tool("ansible-lint", "--offline", "--profile", "production", "--nocolor")
     docs = _tool("antsibull-docs", "lint-collection-docs", "--plugin-docs",
@@ -92,6 +94,16 @@ def _gates() -> list[Step]:
         Step("stage", _gate("stage"), limit=60),
         Step("reuse", _tool("reuse", "lint", "--lines"), limit=60),
         Step("build and install", _gate("collection"), limit=120),
+        # The longest first: the others run beside it.
+        Step("ansible-test sanity", _gate("sanity"), limit=900, count=sanity_count, lane=lane),
+        # The unit layer ran all of them; here those that ansible-test sees in a light of its own:
+        # it lets modules import nothing but module_utils, as on a target. `make test-all` has all.
+        Step("ansible-test units", _units(*(f"tests/unit/plugins/{name}/" for name in
+             ("action", "filter", "inventory", "modules"))), limit=400, count=units_count,
+             lane=lane),
+        Step("ansible-test integration",
+             _gate("ansible_test", "integration", "--allow-root", *INTEGRATION), limit=240,
+             lane=lane),
         Step("galaxy-importer", _gate("importer"), limit=400),
         Step("changelog", _tool("antsibull-changelog", "lint"), cwd=STAGED, limit=60),
         Step("examples", _tool("python", "-m", "tests.gates.examples"), limit=60),
@@ -99,13 +111,6 @@ def _gates() -> list[Step]:
         Step("ansible-lint", lint, cwd=STAGED, env=here, limit=240),
         Step("plays", plays, limit=300, count=pytest_count),
         Step("documentation site", _gate("docsite"), limit=300),
-        Step("ansible-test sanity", _gate("sanity"), limit=900, count=sanity_count),
-        # The unit layer ran all of them; here those that ansible-test sees in a light of its own:
-        # it lets modules import nothing but module_utils, as on a target. `make test-all` has all.
-        Step("ansible-test units", _units(*(f"tests/unit/plugins/{name}/" for name in
-             ("action", "filter", "inventory", "modules"))), limit=400, count=units_count),
-        Step("ansible-test integration",
-             _gate("ansible_test", "integration", "--allow-root", *INTEGRATION), limit=240),
     ]
 
 
@@ -127,10 +132,22 @@ def _whole() -> list[Step]:
     return steps
 
 
-def _in_kernel(name: str, tests: str, limit: float, *more: str) -> Step:
+def _in_kernel(name: str, tests: str, limit: float, *more: str, which: str = "not whole") -> Step:
+    """A file of tests, or a folder, in a kernel with IPVS; `which`: pytest's choice by marks."""
+    if which == "not whole" and WHOLE_FILE in _text(tests):
+        return Step(name, unless="left to make test-all")
     enter = str(ROOT / "tests/lab/in-ipvs-kernel")
-    argv = (enter, *_tool("python", "-m", "pytest", "-v", "--color=no", tests, *more))
-    return Step(name, argv, limit, count=pytest_count)
+    pytest = ("-m", "pytest", "-v", "--color=no", "-m", which)
+    return Step(name, (enter, *_tool("python", *pytest, tests, *more)), limit, count=pytest_count)
+
+
+WHOLE_FILE = "pytestmark = pytest.mark.whole"
+"""A file with this line has nothing for `make test`."""
+
+
+def _text(tests: str) -> str:
+    path = ROOT / tests
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
 def _kernel() -> list[Step]:
@@ -153,20 +170,47 @@ def _integration_in_kernel() -> tuple[str, ...]:
 WITHOUT_IPVS = ("addresses", "differences", "heart", "neighbours", "news", "orders", "reload")
 """Files in tests/cluster that need namespaces but no table: they run in the kernel that is here."""
 
+LONGEST = ("fos", "via_virtual", "agent", "lvsd", "systemd", "marks")
+"""Files in tests/cluster by what they take."""
+
 PATIENT = ("patience",)
 """Files whose meaning is their length: `make patience` runs them whole, `make test-all` with it."""
 
 
 def _cluster() -> list[Step]:
     """One kernel a file: user-mode Linux has one processor, and the tests wait most of the time."""
-    names = sorted(path.name[5:-3] for path in ROOT.glob("tests/cluster/test_*.py"))
-    files = [f"tests/cluster/test_{name}.py" for name in WITHOUT_IPVS]
-    pytest = _tool("python", "-m", "pytest", "-v", "--color=no", *files)
     return [
-        Step("without IPVS", pytest, limit=600, count=pytest_count),
-        *(_in_kernel(name, f"tests/cluster/test_{name}.py", 900) for name in names
-          if name not in (*WITHOUT_IPVS, *PATIENT)),
+        _without_ipvs("not whole"),
+        *(_in_kernel(name, f"tests/cluster/test_{name}.py", 900) for name in _cluster_files()),
     ]
+
+
+def _cluster_files() -> list[str]:
+    """Those that need IPVS: the longest first, so that no processor is idle at the end."""
+    paths = ROOT.glob("tests/cluster/test_*.py")
+    names = {path.name[5:-3] for path in paths} - {*WITHOUT_IPVS, *PATIENT}
+    longest = [name for name in LONGEST if name in names]
+    return [*longest, *sorted(names - {*longest})]
+
+
+def _without_ipvs(which: str) -> Step:
+    files = [f"tests/cluster/test_{name}.py" for name in WITHOUT_IPVS]
+    argv = _tool("python", "-m", "pytest", "-v", "--color=no", "-m", which, *files)
+    return Step("without IPVS", argv, limit=900, count=pytest_count)
+
+
+def _marked() -> list[Step]:
+    """What is marked `whole` in kernel and cluster; files without the mark are not begun."""
+    mark = "mark.whole"
+    steps = [_without_ipvs("whole")]
+    if not any(mark in _text(f"tests/cluster/test_{name}.py") for name in WITHOUT_IPVS):
+        steps = []
+    files = [f"tests/cluster/test_{name}.py" for name in _cluster_files()]
+    files += sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("tests/kernel/test_*.py"))
+    for file in files:
+        if mark in _text(file):
+            steps.append(_in_kernel(Path(file).stem[5:], file, 1200, which="whole"))
+    return steps or [Step("marked whole", unless="no test has the mark")]
 
 
 def _checks() -> list[Step]:
@@ -199,12 +243,15 @@ LAYERS = {
         Layer("lint", "style, types, rules of the house", _lint),
         Layer("unit", "pure functions, parsers, state machines", _unit),
         Layer("simulation", "two routers, a lossy network, a made-up clock", _simulation),
-        Layer("gates", "the collection as Galaxy and Automation Hub judge it", _gates),
+        Layer("gates", "the collection as Galaxy and Automation Hub judge it",
+              _gates, at_once=2, first=3),
         Layer("whole", "all unit tests by ansible-test; the newest ansible-core", _whole),
         Layer("kernel", "modules and libraries against the real IPVS table",
               _kernel, _LAB, at_once=2),
         Layer("cluster", "whole agents in network namespaces, real traffic, real kills",
               _cluster, _LAB, at_once=3),
+        Layer("marked", "the tests that are marked `whole`: too long for every run",
+              _marked, _LAB, at_once=2),
         Layer("checks", "health checks against real servers of every kind; firewall marks",
               _checks, (GATE_PACKAGES, CHECK_PACKAGES)),
         Layer("lab", "the lab itself: up, broken, down without a trace", _lab, _LAB),

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from .layers import LAYERS, PLANS, Layer
 from .machine import Trouble, ensure_packages, main_guarded, say
-from .steps import Count, Outcome, run_step, stop_all
+from .steps import Count, Outcome, Step, run_step, stop_all
 
 
 def run_layer(layer: Layer) -> Iterator[Outcome]:
@@ -25,18 +25,24 @@ def run_layer(layer: Layer) -> Iterator[Outcome]:
     say(f"=== {layer.name}: {layer.title}")
     ensure_packages(layer.packages(), f"for {layer.name}")
     steps = layer.steps()
-    if layer.at_once == 1 or len(steps) == 1:
-        for step in steps:
-            yield run_step(step, layer.name)
-        return
+    alone = len(steps) if layer.at_once == 1 else layer.first
+    for step in steps[:alone]:
+        yield run_step(step, layer.name)
+    lanes: dict[str, list[Step]] = {}
+    for step in steps[alone:]:
+        lanes.setdefault(step.lane or step.name, []).append(step)
     with ThreadPoolExecutor(layer.at_once) as pool:
-        running = [pool.submit(run_step, step, layer.name, True) for step in steps]
+        running = [pool.submit(_run_lane, lane, layer.name) for lane in lanes.values()]
         try:
             for future in running:
-                yield future.result()
+                yield from future.result()
         except BaseException:
             stop_all()
             raise
+
+
+def _run_lane(steps: list[Step], layer: str) -> list[Outcome]:
+    return [run_step(step, layer, beside_others=True) for step in steps]
 
 
 def table(
@@ -51,6 +57,8 @@ def table(
         result = "not run" if outcome.status is None else "passed" if outcome.good else "FAILED"
         tests = str(count.passed + count.failed)
         remark = outcome.note
+        if count.left:
+            remark = f"{count.left} left to make test-all {remark}".strip()
         if count.skipped:
             remark = f"{count.skipped} skipped {remark}".strip()
         rows.append((layer, outcome.step.name, result, tests, f"{outcome.seconds:.1f}", remark))

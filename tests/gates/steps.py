@@ -27,15 +27,17 @@ PATIENCE = 45.0  # seconds that an interrupted step gets for cleaning up
 
 @dataclass(frozen=True)
 class Count:
-    """How many tests passed, failed and were skipped."""
+    """How many tests passed, failed, were skipped, and were left to a longer run."""
 
     passed: int = 0
     failed: int = 0
     skipped: int = 0
+    left: int = 0
 
     def __add__(self, other: Count) -> Count:
         return Count(
-            self.passed + other.passed, self.failed + other.failed, self.skipped + other.skipped
+            self.passed + other.passed, self.failed + other.failed,
+            self.skipped + other.skipped, self.left + other.left,
         )
 
 
@@ -44,7 +46,7 @@ class Step:
     """One command. ``count`` reads its log; without it the step counts as one test.
 
     ``unless`` is a reason why the step cannot run here; it is shown in the closing table.
-    ``limit`` is in seconds.
+    ``limit`` is in seconds. Steps of one ``lane`` never run side by side.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Step:
     cwd: Path = ROOT
     count: Callable[[str], Count] | None = None
     unless: str = ""
+    lane: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,9 +94,8 @@ def units_count(log: str) -> Count:
 def _numbers(closing: str) -> Count:
     numbers = {word: int(number) for number, word in re.findall(r"(\d+) ([a-z]+)", closing)}
     failed = sum(numbers.get(word, 0) for word in ("failed", "error", "errors"))
-    skipped = sum(numbers.get(word, 0) for word in ("skipped", "deselected"))
     passed = sum(numbers.get(word, 0) for word in ("passed", "xfailed"))
-    return Count(passed, failed, skipped)
+    return Count(passed, failed, numbers.get("skipped", 0), numbers.get("deselected", 0))
 
 
 def sanity_count(log: str) -> Count:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from multiprocessing.pool import Pool
 
-from .mutants import MUTANTS, planted
+from .mutants import FINDERS, MUTANTS, planted
 from .router import Cell
 from .world import BrokenPromise, World
 
@@ -81,11 +81,11 @@ def play_all(workers: Pool, count: int) -> Outcome:
 def find(task: tuple[str, int]) -> tuple[str, int | None, str]:
     """Plant a mutant and play seeds until a promise is broken: its name, the seed, the promise.
 
-    task: the mutant's name and how many seeds it gets at most.
+    task: the mutant's name and how many seeds it gets at most, besides those that found others.
     """
     name, most = task
     with planted(MUTANTS[name]):
-        for seed in range(most):
+        for seed in dict.fromkeys((*FINDERS, *range(most))):
             try:
                 World(seed).run()
             except BrokenPromise as broken:

@@ -1,17 +1,19 @@
 # SPDX-FileCopyrightText: piranha.lvs founders
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the gates make of the words of the tools, and the pages of the site."""
+"""What the gates make of the words of the tools, the order of steps, and the pages of the site."""
 
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.gates import docsite, importer
+from tests.gates import docsite, importer, run
+from tests.gates.layers import Layer
 from tests.gates.machine import ROOT, Trouble
-from tests.gates.steps import Count, units_count
+from tests.gates.steps import Count, Outcome, Step, pytest_count, units_count
 
 PAGES = {Path("README.md"): "README.md", Path("docs/checks.md"): "checks.md"}
 
@@ -76,6 +78,33 @@ def test_the_parts_of_ansible_test_units_are_added_up() -> None:
     log = "= 1 failed, 3 passed in 2.10s =\nmodule_utils\n= 4 passed, 1 skipped in 6.1s =\n"
     assert units_count(log) == Count(7, 1, 1)
     assert units_count("") == Count()
+
+
+def test_what_is_left_to_a_longer_run_is_not_called_skipped() -> None:
+    log = "=== 2 passed, 1 skipped, 3 deselected in 1.00s ===\n"
+    assert pytest_count(log) == Count(2, 0, 1, 3)
+    step = Step("agent")
+    rows = run.table([("cluster", Outcome(step, 0, 1.0, Count(2, 0, 1, 3)))], [], "", 1.0)
+    assert "1 skipped 3 left to make test-all" in rows[1]
+
+
+def test_steps_of_one_lane_wait_for_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    spans: dict[str, tuple[float, float]] = {}
+
+    def slow(step: Step, _layer: str, beside_others: bool = False) -> Outcome:
+        began = time.monotonic()
+        time.sleep(0.05)
+        spans[step.name] = (began, time.monotonic())
+        return Outcome(step, 0, 0.05, Count(1))
+
+    monkeypatch.setattr(run, "run_step", slow)
+    monkeypatch.setattr(run, "ensure_packages", lambda _names, _why: None)
+    steps = [Step("stage"), Step("a", lane="one"), Step("b", lane="one"), Step("c")]
+    layer = Layer("gates", "", lambda: steps, (), at_once=2, first=1)
+    assert [each.step.name for each in run.run_layer(layer)] == ["stage", "a", "b", "c"]
+    assert spans["stage"][1] <= min(spans["a"][0], spans["c"][0])
+    assert spans["a"][1] <= spans["b"][0], "they share a lane"
+    assert spans["c"][0] < spans["a"][1], "another lane runs beside it"
 
 
 def test_every_page_is_in_the_menu_of_the_site() -> None:
