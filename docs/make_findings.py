@@ -113,6 +113,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "E320": ("    address = 192.0.2.80 eth0:1\n", "    fwmark = 80\n    marking = auto\n"),
     "E321": (_PORT, "    check_via = virtual\n"),
     "E322": (_PORT, "    forward = direct\n    check_via = virtual\n    fwmark = 1358954497\n"),
+    "E323": (_TOP, f"{_TOP}witness = 192.0.2.2\n"),
     "E401": (_TOP, "keepalive=2\n"),
     "E402": (_TOP, "keepalive = 2  # seconds\n"),
     "E403": (_PORT, '    expect = "OK" # so\n'),

@@ -167,7 +167,9 @@ def _integration_in_kernel() -> tuple[str, ...]:
     return (enter, *_gate("ansible_test", *words))
 
 
-WITHOUT_IPVS = ("addresses", "differences", "heart", "neighbours", "news", "orders", "reload")
+WITHOUT_IPVS = (
+    "addresses", "differences", "heart", "neighbours", "news", "orders", "reload", "witness",
+)
 """Files in tests/cluster that need namespaces but no table: they run in the kernel that is here."""
 
 LONGEST = ("fos", "via_virtual", "agent", "lvsd", "systemd", "marks")

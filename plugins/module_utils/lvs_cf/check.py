@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from .check_commands import command_rules
 from .check_health import health_checks
 from .check_ipvs import ipvs_rules
+from .check_partner import partner_rules
 from .check_pool import pool_rules
 from .check_via import through_virtual
 from .config import Config, Failover, Section, Server, Virtual, service_ports
@@ -331,6 +332,7 @@ _RULES: Iterable[Callable[[Config], Iterator[Finding]]] = (
     _servers,
     _masks,
     _sync_daemon,
+    partner_rules,
     ipvs_rules,
     health_checks,
     pool_rules,

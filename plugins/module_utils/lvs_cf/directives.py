@@ -5,9 +5,10 @@
 """Every directive of lvs.cf, one row each: the single source of what the language knows.
 
 Parser, checker, writer, module and reference page read this table. The rows about health checks
-stand in checks.py; what a row is, in row.py. It holds no logic: how a type is read and written is
-in values.py, what one directive means to another in check.py and check_health.py. Defaults and
-types are those of Piranha 0.8.6's parser, except for rows marked extended.
+stand in checks.py, those about the partner in partner_rows.py; what a row is, in row.py. It holds
+no logic: how a type is read and written is in values.py, what one directive means to another in
+check.py and its like. Defaults and types are those of Piranha 0.8.6's parser, except for rows
+marked extended.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import NamedTuple
 from .checks import SERVER_CHECKS, VIRTUAL_CHECKS
 from .command_rows import FAILOVER_COMMANDS, GLOBAL_COMMANDS
 from .ipvs_rows import SERVER_IPVS, VIRTUAL_IPVS
+from .partner_rows import PARTNER_ROWS
 from .pool_rows import SERVER_POOL, VIRTUAL_POOL
 from .row import (
     ADDRESS_DEVICE,
@@ -197,53 +199,7 @@ _GLOBALS = (
         0,
         "Silence after which the partner counts as dead; must be above keepalive.",
     ),
-    Directive(
-        GLOBAL,
-        "heartbeat_key_file",
-        PATH,
-        "/etc/piranha/heartbeat.key",
-        "File with the key that authenticates heartbeats, the same on both routers.",
-        dialect=EXTENDED,
-    ),
-    Directive(
-        GLOBAL,
-        "start_delay",
-        SECONDS,
-        0,
-        "Extra time after start during which silence of the partner does not count.",
-        low=0,
-        high=_YEAR,
-        dialect=EXTENDED,
-    ),
-    Directive(
-        GLOBAL,
-        "preempt",
-        SWITCH,
-        0,
-        "Whether a primary that has come back takes the addresses back, connections first.",
-        low=0,
-        high=1,
-        dialect=EXTENDED,
-    ),
-    Directive(
-        GLOBAL,
-        "preempt_delay",
-        SECONDS,
-        0,
-        "How long the backup must have been active before the primary takes back (preempt).",
-        low=0,
-        high=_YEAR,
-        dialect=EXTENDED,
-    ),
-    Directive(
-        GLOBAL,
-        "failover_on",
-        CHOICE,
-        "silence",
-        "What moves the addresses: the partner's silence alone, or also its serving more (health).",
-        choices=("silence", "health"),
-        dialect=EXTENDED,
-    ),
+    *PARTNER_ROWS,
     Directive(
         GLOBAL,
         "rsh_command",

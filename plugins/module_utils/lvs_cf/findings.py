@@ -58,6 +58,7 @@ CODES = {
     "E320": "firewall marks that nobody would set",
     "E321": "a check through the virtual address that cannot be made",
     "E322": "a firewall mark that checks through the virtual address use themselves",
+    "E323": "a witness that can tell a router nothing about its network",
     "W101": "the last block is not closed",
     "W102": "text after a closing brace",
     "W201": "a directive is repeated in its block",
@@ -106,7 +107,9 @@ CODES = {
     "W507": "on this host: a host name cannot be resolved",
     "W508": "on this host: the program that asks for load is not there or is not safe to run",
     "W509": "on this host: answers to checks through the virtual address would be dropped",
+    "W510": "on this host: the witness cannot be reached",
     "A501": "on this host: something could not be looked at",
+    "A502": "on this host: the witness is in a network without virtual addresses",
     "A901": "a comment silences a finding that is not there",
     "A902": "a comment to piranha cannot do what it should",
 }

@@ -20,6 +20,7 @@ from .checks import VIA_VIRTUAL
 from .config import Config, Section, Virtual
 from .findings import Finding, did_you_mean, finding
 from .marks import AUTO
+from .partner_rows import GATEWAY
 from .values import NO_ADDRESS, ROLES, is_address, is_ipv6
 
 _COMMANDS = ("send_program",)
@@ -66,6 +67,7 @@ class Host:
     unresolved: frozenset[str] = frozenset()  # host names that no address was found for
     forwards: Mapping[int, bool | None] = field(default_factory=dict)  # by 4 and 6
     key_trouble: str = ""  # one sentence, or empty
+    gateways: Mapping[int, str | None] = field(default_factory=dict)  # default ones, by 4 and 6
 
 
 def questions(config: Config) -> Questions:
@@ -404,6 +406,48 @@ def _key(config: Config, host: Host) -> Iterator[Finding]:
         yield finding("E506", config.globals.place("heartbeat_key_file", 0), host.key_trouble)
 
 
+def _witness(config: Config, host: Host) -> Iterator[Finding]:
+    """Whether a witness can be asked from here, and would miss us where the clients do."""
+    settings = config.globals
+    if not settings.flag("backup_active"):
+        return
+    carrying = _carrying(config, host)
+    for index, word in enumerate(map(str, settings.words("witness"))):
+        place = settings.place("witness", index)
+        if word != GATEWAY and not is_address(word):
+            continue
+        gateways = {address for address in host.gateways.values() if address}
+        asked = sorted(gateways) if word == GATEWAY else [word]
+        near = [name for address in asked for name in _connected(host, address)]
+        version = _version(word)
+        if word == GATEWAY and host.gateways and not gateways:
+            message = "this host has no default gateway that could be the witness"
+            yield finding("W510", place, message, "set one, or name an address")
+        elif word != GATEWAY and not near and version in host.gateways:
+            if host.gateways[version] is None:
+                message = f"the witness {word} is in no network of this host, and no route leads on"
+                yield finding("W510", place, message, "name one that every router can reach")
+        elif near and carrying and not carrying.intersection(near):
+            message = f"the witness {asked[0]} is reached through {near[0]}, which has no virtual"
+            message += " address: a router that has lost its clients hears it all the same"
+            remedy = f"name one in the network of {' or '.join(sorted(carrying))}"
+            yield finding("A502", place, message, remedy)
+
+
+def _carrying(config: Config, host: Host) -> set[str]:
+    """The devices that the virtual addresses are on, or would be."""
+    role = _own_role(config, host)
+    found: set[str] = set()
+    for section, key in _floating(config):
+        address = section.address(key)
+        if address is None:
+            continue
+        device = address.on(role) if role else next(iter(address.devices()), None)
+        near = _connected(host, address.address, {address.address})
+        found.update([device.partition(":")[0]] if device else near)
+    return found
+
+
 _RULES: tuple[Callable[[Config, Host], Iterator[Finding]], ...] = (
     _role,
     _devices,
@@ -416,4 +460,5 @@ _RULES: tuple[Callable[[Config, Host], Iterator[Finding]], ...] = (
     _marking,
     _resolution,
     _key,
+    _witness,
 )

@@ -35,6 +35,22 @@ STATUS: dict[str, Any] = {
         "reason": "no partner was heard",
         "peer": {"address": "192.0.2.2", "state": "down", "heard": NOW - 7200},
         "addresses": [{"address": "192.0.2.10/24", "device": "eth0"}],
+        "witnesses": [
+            {
+                "witness": "gateway",
+                "address": "192.0.2.254",
+                "up": True,
+                "heard": NOW - 1,
+                "asking": "ok",
+            },
+            {
+                "witness": "192.0.2.50",
+                "address": "192.0.2.50",
+                "up": False,
+                "heard": None,
+                "asking": "Network is unreachable",
+            },
+        ],
         "problems": [],
     },
     "lvsd": {
@@ -101,6 +117,8 @@ def test_status_answers_what_an_operator_asks() -> None:
         "ACTIVE (since 4 min): no partner was heard",
         "192.0.2.2 DOWN (heard 2 h ago)",
         "192.0.2.10/24 eth0",
+        "witness    192.0.2.254 (gateway) UP (heard 1.0 s ago)",
+        "192.0.2.50 DOWN (never heard); cannot be asked: Network is unreachable",
         "0.1.0, up 2 h, restarted: lvsd 2",
         "web (tcp [2001:db8::10]:80)  wlc nat  1 of 2 in service",
         "digest 0123456789ab, 2 checks, table repaired 2 times, orders of operators: 1, "

@@ -35,6 +35,8 @@ def test_a_status_becomes_samples() -> None:
         "piranha_up 1",
         "piranha_router_active 1",
         'piranha_process_restarts_total{process="lvsd"} 2',
+        'piranha_witness_up{witness="gateway"} 1',
+        'piranha_witness_up{witness="192.0.2.50"} 0',
         "piranha_table_repairs_total 2",
         "piranha_table_ok 1",
         f"piranha_virtual_servers_in_service{{{where}}} 1",

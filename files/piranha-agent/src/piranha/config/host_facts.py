@@ -51,6 +51,7 @@ def gather(asked: Questions, root: Path = Path("/")) -> Host:
             version: _switch(root / "proc/sys" / path) for version, path in _SWITCHES.items()
         },
         key_trouble=_key_trouble(asked.key_file),
+        gateways=_gateways(),
     )
 
 
@@ -99,6 +100,16 @@ def _devices(root: Path) -> dict[str, Device]:
             _accepts_local(root, interface.name),
         )
     return devices
+
+
+def _gateways() -> dict[int, str | None]:
+    """The default gateways by version of IP."""
+    netlink = Netlink()
+    try:
+        found = {version: netlink.gateway(version) for version in (4, 6)}
+    finally:
+        netlink.close()
+    return {version: str(one[0]) if one else None for version, one in found.items()}
 
 
 def _accepts_local(root: Path, name: str) -> bool:

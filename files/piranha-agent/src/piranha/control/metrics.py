@@ -119,6 +119,11 @@ def _links(status: Status) -> Iterator[tuple[Labels, dict[str, Any]]]:
         yield {"own": str(link.get("own")), "partner": str(link.get("partner"))}, link
 
 
+def _witness_up(status: Status) -> Iterator[Sample]:
+    for one in _part(status, "heart").get("witnesses") or ():
+        yield {"witness": str(one.get("witness"))}, float(one.get("up") is True)
+
+
 def _sync(status: Status) -> Iterator[Sample]:
     sync = _part(status, "heart", "sync")
     for half in ("master", "backup"):
@@ -293,6 +298,13 @@ METRICS: tuple[Metric, ...] = (
         "When the partner was heard last over this path, in seconds since the epoch.",
         ("own", "partner"),
         _link_heard,
+    ),
+    Metric(
+        "piranha_witness_up",
+        GAUGE,
+        "1 if this witness answers; without one a router does not take over from a silent partner.",
+        ("witness",),
+        _witness_up,
     ),
     Metric(
         "piranha_sync_daemon_running",

@@ -134,6 +134,7 @@ def _router(found: dict[str, Any], colour: Paint, now: float) -> list[str]:
         ("state", f"{_paint(state, state, colour)}{since}{_because(heart.get('reason'))}"),
         ("partner", _partner(heart.get("peer"), now)),
         *(("link", _link(one, colour, now)) for one in heart.get("links") or ()),
+        *(("witness", _witness(one, colour, now)) for one in heart.get("witnesses") or ()),
         *([("sync", _sync(heart["sync"], colour))] if heart.get("sync") else []),
         ("addresses", ", ".join(_address(a) for a in heart.get("addresses") or ()) or "none"),
         (
@@ -172,6 +173,17 @@ def _link(link: dict[str, Any], colour: Paint, now: float) -> str:
     trouble = "" if sending in ("ok", None) else f"; cannot be sent on: {sending}"
     between = f"{link.get('own', '?')} - {link.get('partner', '?')}"
     return f"{between} {_paint(state, state, colour)}{heard}{trouble}"
+
+
+def _witness(witness: dict[str, Any], colour: Paint, now: float) -> str:
+    """Say of a witness whether it answers."""
+    state = "UP" if witness.get("up") else "DOWN"
+    word, address = witness.get("witness", "?"), witness.get("address")
+    who = str(word) if address in (None, word) else f"{address} ({word})"
+    heard = _ago(witness.get("heard"), now, "heard ") or " (never heard)"
+    asking = witness.get("asking")
+    trouble = "" if asking in ("ok", None) else f"; cannot be asked: {asking}"
+    return f"{who} {_paint(state, state, colour)}{heard}{trouble}"
 
 
 def _services(found: dict[str, Any], colour: Paint, now: float) -> list[str]:

@@ -24,6 +24,24 @@ def checksum(packet: bytes) -> int:
     return ~total & 0xFFFF
 
 
+def request(version: int, payload: bytes) -> bytes:
+    """Make an echo request. version: 4 or 6; payload: four bytes at least.
+
+    (The kernel fills in the checksum of ICMPv6.)
+    """
+    number, sequence = struct.unpack_from("!HH", payload)
+    kind = _REQUEST[version]
+    packet = _HEADER.pack(kind, 0, 0, number, sequence) + payload
+    return _HEADER.pack(kind, 0, checksum(packet), number, sequence) + payload
+
+
+def replied(version: int, packet: bytes) -> bytes | None:
+    """Give the payload of an echo reply; None for anything else."""
+    if len(packet) < _HEADER.size or packet[0] != _REPLY[version]:
+        return None
+    return packet[_HEADER.size :]
+
+
 class Echo(Conversation):
     """One request; only a reply with the same payload counts."""
 
@@ -36,18 +54,14 @@ class Echo(Conversation):
         self._payload = payload
 
     def begin(self) -> Step:
-        """See Conversation. (The kernel fills in the checksum of ICMPv6.)"""
-        number, sequence = struct.unpack_from("!HH", self._payload)
-        kind = _REQUEST[self._version]
-        packet = _HEADER.pack(kind, 0, 0, number, sequence) + self._payload
-        return _HEADER.pack(kind, 0, checksum(packet), number, sequence) + self._payload
+        """See Conversation."""
+        return request(self._version, self._payload)
 
     def advance(self) -> Step | None:
         """See Conversation."""
         packet, self.data = self.data, b""
-        if len(packet) < _HEADER.size or packet[0] != _REPLY[self._version]:
-            return None
-        return good("answered") if packet[_HEADER.size :] == self._payload else None
+        payload = replied(self._version, packet)
+        return None if payload is None or payload != self._payload else good("answered")
 
     def late(self, limit: float) -> Outcome:
         """See Conversation."""

@@ -26,11 +26,14 @@ _ADDRESS = struct.Struct("=BBBBi")  # linux/if_addr.h ifaddrmsg
 _LINK = struct.Struct("=BxHiII")  # linux/rtnetlink.h ifinfomsg
 _ATTRIBUTE = struct.Struct("=HH")
 _NUMBER = struct.Struct("=I")
+_ROUTE = struct.Struct("=8BI")  # linux/rtnetlink.h rtmsg
 _CACHE = struct.Struct("=IIII")  # linux/if_addr.h ifa_cacheinfo
 
 _ERROR, _DONE = 2, 3
 NEWLINK, DELLINK, _GETLINK = 16, 17, 18
 _NEWADDR, DELADDR, _GETADDR = 20, 21, 22
+_NEWROUTE, _GETROUTE = 24, 26
+_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_VIA = 1, 4, 5, 18
 _REQUEST, _ACK, _DUMP, _EXCL, _CREATE = 0x1, 0x4, 0x300, 0x200, 0x400
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_EXT_MASK = 1, 3, 29
 _SKIP_STATS = 8
@@ -40,6 +43,8 @@ _FOREVER = 0xFFFFFFFF
 _TYPE_MASK = 0x3FFF
 _SCOPE_HOST = 254
 _RECV = 1 << 16
+_FAR: dict[int, Address] = {4: IPv4Address("198.41.0.4"), 6: IPv6Address("2001:503:ba3e::2:30")}
+"""Addresses that only the default route leads to (a root name server's). Nothing is sent there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +108,20 @@ class Netlink:
         """Read all addresses of all interfaces."""
         request = _ADDRESS.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
         return [held for body in self._dump(_GETADDR, request) if (held := held_of(body))]
+
+    def gateway(self, version: int) -> tuple[Address, int] | None:
+        """Give the default gateway of a version of IP and its interface; None where there is none.
+
+        One question for one route: a router may have a million, and waits for nobody to list them.
+        """
+        far = _FAR[version]
+        family = _FAMILY[version]
+        body = _ROUTE.pack(family, far.max_prefixlen, 0, 0, 0, 0, 0, 0, 0)
+        self._socket.send(self._message(_GETROUTE, 0, body + _attribute(_RTA_DST, far.packed)))
+        while True:
+            for kind, sequence, content in messages(self._receive()):
+                if sequence == self._sequence:
+                    return gateway_of(content) if kind == _NEWROUTE else None
 
     def add(self, wanted: list[Held]) -> list[int]:
         """Add addresses; gives an errno for each, 0 also where it was there already.
@@ -211,6 +230,19 @@ _MAKE: dict[int, Callable[[bytes], Address]] = {
     socket.AF_INET: IPv4Address,
     socket.AF_INET6: IPv6Address,
 }
+_FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
+
+
+def gateway_of(body: bytes) -> tuple[Address, int] | None:
+    """Read gateway and interface of a message about a route; None where it leads to none."""
+    family = body[0]
+    found = attributes(body, _ROUTE.size)
+    raw, index = found.get(_RTA_GATEWAY), found.get(_RTA_OIF)
+    if raw is None and (via := found.get(_RTA_VIA)) is not None:  # one of the other family
+        family, raw = struct.unpack_from("=H", via)[0], via[2:]
+    if raw is None or index is None or family not in _MAKE:
+        return None
+    return _MAKE[family](raw), _NUMBER.unpack(index)[0]
 
 
 def held_of(body: bytes) -> Held | None:

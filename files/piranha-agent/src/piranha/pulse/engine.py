@@ -171,11 +171,12 @@ class Engine:
 
     def tick(self, now: float) -> list[Effect]:
         """To be called last at each wake-up, after everything was read."""
-        heard = self.machine.partner is not None
+        heard, cut_off = self.machine.partner is not None, self.machine.cut_off
         steps = self.machine.tick(now) + self.machine.compare(self._serves_less(), now)
         if heard and self.machine.partner is None:
             self.conversation.silent(now)
-        return self._carry(steps, now) + self._keep(now)
+        told = [_CUT_OFF] if self.machine.cut_off and not cut_off else []
+        return [*told, *self._carry(steps, now), *self._keep(now)]
 
     def _keep(self, now: float) -> list[Effect]:
         """Have kept what the next heart must know, where it has changed, and now and then."""
@@ -373,7 +374,12 @@ class Engine:
             return []
         said: list[str] = []
         recent = now - 2 * self.machine.timing.deadtime - self.machine.timing.keepalive
-        if self.machine.partner is None:
+        if self.machine.cut_off:
+            said.append(
+                f"neither {partner} nor a witness is heard: this router seems to be cut off and"
+                f" takes nothing; check its network"
+            )
+        elif self.machine.partner is None:
             said += [
                 sentence.format(partner=partner, key_file=key_file)
                 for reason, sentence in _WHY_SILENT.items()
@@ -390,6 +396,12 @@ class Engine:
             said.append(self.unfit_for or unset)
         return said
 
+
+_CUT_OFF = Effect(
+    Deed.LOG,
+    level="warning",
+    text=f"{Input.CUT_OFF.value}: {_OUTCOME[False, False]}, since it seems to be cut off",
+)
 
 _WHY_SILENT = {
     Reason.KEY: "heartbeats from {partner} carry another key: compare {key_file} on both routers",

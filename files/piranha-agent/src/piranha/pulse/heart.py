@@ -5,7 +5,8 @@
 It runs in a child of pulse, forked and not executed. It waits for nothing but its own poll: log
 lines go to pulse as messages that are dropped rather than waited for, its memory is locked and
 it runs with real-time priority where that is allowed. What to do when is engine.py's matter; the
-hands that do it are holding.py, pathways.py, parting.py and arrival.py, the voice is reporter.py.
+hands that do it are holding.py, pathways.py, parting.py, arrival.py and witness.py, the voice is
+reporter.py.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from .reading import CannotRun, read_settings
 from .reporter import Reporter
 from .syncing import Syncing
 from .wire import SESSION_SIZE, Key
+from .witness import Witnesses
 from .word import UNSURE, from_json
 
 OK, FAILED, CANNOT_RUN = 0, 1, 78
@@ -58,7 +60,8 @@ class Heart:
         self._link, self._reporter = link, Reporter(link)
         self._log = self._reporter.log
         self._config_path, self._run_dir = config_path, run_dir
-        self._addresses = Addresses(Netlink())
+        netlink = Netlink()
+        self._addresses = Addresses(netlink)
         self._settings, keys = read_settings(config_path, self._addresses)
         self._paths = self._open(self._settings)
         self._holding = Holding(self._addresses, self._settings.addresses, run_dir, self._log)
@@ -75,6 +78,7 @@ class Heart:
             self._engine.word = UNSURE
         self._arrival = Arrival(self._settings.services)
         self._syncing = Syncing(self._settings.sync)
+        self._witnesses = Witnesses(self._settings.witnesses, self._own, netlink, now)
         self._parting: Parting | None = None
         self._sessions: tuple[bytes, ...] = ()
         self._told_at = self._ticked_at = self._counted_at = 0.0
@@ -114,7 +118,7 @@ class Heart:
 
     def _turn(self) -> None:
         """Wait, then: see how long we were away, read all that waits, see what is due."""
-        parts = (self._engine, self._holding, self._arrival, self._syncing)
+        parts = (self._engine, self._holding, self._arrival, self._syncing, self._witnesses)
         due = min(when for part in parts if (when := part.next_at()) is not None)
         due = min(due, self._ticked_at + self._settings.timing.deadtime / TICKS)
         # Rounded up: waking a moment early would cost a second turn.
@@ -134,6 +138,8 @@ class Heart:
             self._tell(now)  # fos may wait for it
         if self._holding.fileno() in ready:
             self._heed(now)
+        for level, text in self._witnesses.step(self._engine.machine, now):
+            self._log(level, text)
         self._carry(self._engine.tick(now), now)
         if (taken := self._arrival.step(now)) is not None:
             self._carry(self._engine.take(taken, now), now)
@@ -143,6 +149,12 @@ class Heart:
         self._tick(now)
         if self._link.fileno() in ready:
             self._hear(now)
+
+    @property
+    def _own(self) -> str:
+        """Our address on the first path of the heartbeats; empty where there is none."""
+        routes = self._settings.routes
+        return routes[0].own if routes else ""
 
     def _await_link(self, now: float) -> None:
         """After the start, silence is no news before a cable carries anything."""
@@ -276,7 +288,10 @@ class Heart:
         state = report.snapshot(self._engine, self._settings, problems, self._reason, now)
         state["links"] = report.links(self._paths, patience, now)
         state["sync"] = self._syncing.state()
+        machine = self._engine.machine
+        state["witnesses"] = self._witnesses.state(machine, now, time.time() - now)
         state["problems"] += self._paths.problems(now, patience)
+        state["problems"] += self._witnesses.problems(machine, now)
         if waiting:  # until then silence is no news
             state["problems"] = problems
         self._reporter.state(state, self._holding.problems)
@@ -360,6 +375,7 @@ class Heart:
         self._settings, self._paths = settings, paths
         self._arrival.services = settings.services
         self._syncing.want(settings.sync)
+        self._witnesses = self._witnesses.want(settings.witnesses, self._own, now)
         self._watch()
         failed = self._holding.exchange(settings.addresses, now, self._engine.holding)
         if failed:

@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from piranha.core.lvs_cf.config import MASK_OF, Config, Section, write
+from piranha.core.lvs_cf.partner_rows import GATEWAY
 from piranha.net.addresses import VirtualAddress
 from piranha.net.rtnetlink import Address
 
@@ -50,6 +51,8 @@ class HeartSettings:
     """Of the configuration's meaning: comments and spacing do not count."""
     fos: bool = False
     """The addresses are those of failover services."""
+    witnesses: tuple[str, ...] = ()
+    """Who is asked whether this router is the one that is cut off: addresses, or `gateway`."""
 
     @property
     def role(self) -> Role:
@@ -76,6 +79,7 @@ def extract(config: Config, own: frozenset[Address]) -> HeartSettings:
             f"deadtime ({deadtime:g} s) must be above keepalive ({keepalive:g} s);"
             f" three times keepalive is usual"
         )
+    witnesses = _witnesses(section) if partnered else ()
     timing = Timing(
         role=role,
         partnered=partnered,
@@ -85,6 +89,7 @@ def extract(config: Config, own: frozenset[Address]) -> HeartSettings:
         preempt=section.flag("preempt"),
         preempt_delay=section.seconds("preempt_delay") or 0.0,
         on_health=section.text("failover_on") == "health",
+        witness=bool(witnesses),
     )
     return HeartSettings(
         timing=timing,
@@ -97,6 +102,7 @@ def extract(config: Config, own: frozenset[Address]) -> HeartSettings:
         services=Services(config),
         digest=hashlib.sha256(write(config).encode()).digest()[:DIGEST_SIZE],
         fos=section.text("service") == "fos",
+        witnesses=witnesses,
     )
 
 
@@ -172,6 +178,20 @@ def _links(section: Section, key: str) -> list[Address]:
         return [ip_address(str(text)) for text in section.words(key)]
     except ValueError as error:
         raise SettingsError(f"{key}: {error}; write addresses, not names") from None
+
+
+def _witnesses(section: Section) -> tuple[str, ...]:
+    words = tuple(map(str, section.words("witness")))
+    for word in words:
+        if word == GATEWAY:
+            continue
+        try:
+            ip_address(word)
+        except ValueError:
+            raise SettingsError(
+                f"witness = {word} is a name; write its address, or `{GATEWAY}`"
+            ) from None
+    return words
 
 
 def _virtual_addresses(config: Config, role: Role) -> tuple[VirtualAddress, ...]:

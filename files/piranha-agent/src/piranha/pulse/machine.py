@@ -34,7 +34,7 @@ class Timing:
     retry: how long a router that could not set the addresses waits before it tries again.
     preempt: the primary asks for the addresses once the backup was active for preempt_delay.
     on_health: who could serve less than a standby partner for health_delay lets it take over.
-    witness: silence of the partner counts only while the witness is heard.
+    witness: silence of the partner counts only while a witness is heard.
     """
 
     role: Role
@@ -82,6 +82,8 @@ class Machine:
         self._contest_at = now
         self._retry_at = now
         self._witness_at: float | None = None
+        self.cut_off = False
+        """Whether this router waits since it hears neither its partner nor a witness."""
         self._owner_since: float | None = None
         self._worse_since: float | None = None
         self.linked = True
@@ -108,6 +110,7 @@ class Machine:
         if self.heard_at is None or now - self.heard_at > self.timing.deadtime / 2:
             self._contest_at = now + self.timing.deadtime  # a contest with gaps begins anew
         self.heard_at = now
+        self.cut_off = False
         self.partner = None if gone else beat
         if beat is not PeerState.ACTIVE:
             self._owner_since = None
@@ -232,9 +235,19 @@ class Machine:
         self._worse_since = None
         return self._feed(Input.WORSE, now)
 
-    def witnessed(self, now: float) -> None:
-        """The witness has answered."""
-        self._witness_at = now
+    def witnessed(self, when: float) -> None:
+        """A witness was there at that time, which may be a moment ago."""
+        self._witness_at = when if self._witness_at is None else max(when, self._witness_at)
+
+    def asks_witness(self, now: float) -> bool:
+        """Whether a witness's answer decides soon, so that it is to be asked often."""
+        waits = self.state not in (State.NEW, State.STOPPED)
+        return (
+            self.timing.witness
+            and self.timing.partnered
+            and waits
+            and now >= self._dead_at - self.timing.deadtime / 2
+        )
 
     def stop(self, now: float) -> list[Step]:
         """Asked to end."""
@@ -245,6 +258,7 @@ class Machine:
         if timing == self.timing:
             return []  # what else was changed must not put a takeover off
         self.timing = timing
+        self.cut_off = False
         if not timing.partnered:
             self.partner = None
         self._dead_at = now + timing.deadtime
@@ -260,7 +274,9 @@ class Machine:
         if self.timing.witness and (seen is None or now - seen > self.timing.deadtime / 2):
             # Asked again soon: when the witness is heard, nothing is left to wait for.
             self._dead_at = now + self.timing.keepalive
+            self.cut_off = self.state not in HOLDING
             return self._feed(Input.CUT_OFF, now)
+        self.cut_off = False
         self._dead_at = now + self.timing.deadtime
         return self._feed(Input.SILENT, now)
 
