@@ -77,8 +77,11 @@ TOGETHER: dict[str, dict[str, Any]] = {
     "ops": {"protocol": "udp"},
     "lower_threshold": {"upper_threshold": 65535},
 }
-# Directives whose values another one limits.
-SMALL = {"lower_threshold": [7, "8"]}
+# Directives whose values another one limits, or a rule that no type tells.
+SMALL: dict[str, list[Any]] = {
+    "lower_threshold": [7, "8"],
+    "witness": [["198.51.100.3", "gateway"]],
+}
 
 
 def samples(row: d.Directive) -> list[Any]:
