@@ -7,6 +7,11 @@ open nothing: the rules stand at the head of the chains that exist. Each has the
 `piranha:DIGEST`, by which they are found again, compared and removed, and nothing else is touched.
 Masquerading has a table of its own. Each change is one transaction: no packet meets half of it.
 
+Beside firewalld, which opens by itself (piranha_firewalld.py), the table has another chain.
+firewalld drops what connection tracking cannot place before any rule of anybody's counts, and
+tracking cannot place a service of IPVS: of a connection it sees one half, or none but the first
+packet. So these packets are not tracked.
+
     piranha-firewall apply|remove
     piranha-firewall look --wanted JSON         as JSON, changes nothing
 
@@ -87,9 +92,36 @@ def masquerade(networks: t.Sequence[str]) -> list[str]:
     return found
 
 
+def untracked(plan: Plan) -> list[str]:
+    """Give the rules that keep the services' packets, and the answers to them, out of tracking."""
+    found = []
+    for opening in plan.get("untracked", []):
+        # Without an address, or a port of the real servers, it would be everybody's packets.
+        if not opening["to"] and not (opening["from"] and opening["port"]):
+            continue
+        found += [f"{rule.removesuffix(' accept')} notrack" for rule in rules(opening)]
+    return found
+
+
+def own_table(plan: Plan, mark: str) -> str:
+    """Give our own table, empty where there is nothing for it."""
+    chains = []
+    hidden = masquerade(plan["masquerade"])
+    for name, kind, body in (
+        ("prerouting", "type filter hook prerouting priority raw", untracked(plan)),
+        ("postrouting", "type nat hook postrouting priority srcnat", hidden),
+    ):
+        if body:
+            lines = "\n".join(f'    {rule} comment "{mark}"' for rule in body)
+            chains.append(f"  chain {name} {{\n    {kind}; policy accept;\n{lines}\n  }}\n")
+    return f"table {TABLE} {{\n{''.join(chains)}}}" if chains else ""
+
+
 def comment(plan: Plan) -> str:
     """Give the comment by which the rules of this very plan are known."""
-    text = json.dumps([by_chain(plan), masquerade(plan["masquerade"])], sort_keys=True)
+    mine: list[t.Any] = [by_chain(plan), masquerade(plan["masquerade"])]
+    mine += [untracked(plan)] if untracked(plan) else []
+    text = json.dumps(mine, sort_keys=True)
     return MARK + hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
@@ -109,13 +141,8 @@ def script(plan: Plan | None, found: Found) -> str:
                 continue
             # Each goes to the head of the chain, so the last is first.
             lines += [f'insert rule {chain} {rule} comment "{mark}"' for rule in reversed(wanted)]
-        hidden = masquerade(plan["masquerade"])
-        if hidden:
-            body = "\n".join(f'    {rule} comment "{mark}"' for rule in hidden)
-            lines.append(
-                f"table {TABLE} {{\n  chain postrouting {{\n"
-                f"    type nat hook postrouting priority srcnat; policy accept;\n{body}\n  }}\n}}"
-            )
+        if own_table(plan, mark):
+            lines.append(own_table(plan, mark))
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -130,8 +157,8 @@ def is_right(plan: Plan | None, found: Found) -> bool:
     for chain, wanted in by_chain(plan).items():
         if found.rules.get(chain) is not None and there[chain] != [mark] * len(wanted):
             return False
-    hidden = [mark] * len(plan["masquerade"])
-    return found.table == (hidden or None)
+    mine = [mark] * (len(untracked(plan)) + len(plan["masquerade"]))
+    return found.table == (mine or None)
 
 
 def nft(*words: str, text: str = "") -> str:
@@ -191,7 +218,8 @@ def main() -> int:
         else:
             plan = json.loads(Path(PLAN).read_text(encoding="utf-8"))
         found = look(plan["chains"][hook] for hook in HOOKS)
-        if options.command != "remove" and found.rules[plan["chains"]["input"]] is None:
+        needed = options.command != "remove" and by_chain(plan)[plan["chains"]["input"]]
+        if needed and found.rules[plan["chains"]["input"]] is None:
             raise Trouble(
                 f"there is no chain '{plan['chains']['input']}' to open something in; name the one "
                 "that filters input in piranha_router_firewall_chains"
