@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Tells the kernel of a real server what its cluster needs: addresses, tunnels, routes.
 
-Two units run it at boot, and the role piranha_realserver runs `look` to learn what differs. It has
-two parts. `addresses`: kernel parameters that keep virtual addresses silent, then the ends of
+Units run it at boot, and the role piranha_realserver runs `look` to learn what differs. It has
+three parts. `addresses`: kernel parameters that keep virtual addresses silent, then the ends of
 tunnels, then the addresses; the other way round when they go. `routes`: the way back of answers
-with NAT. Only what differs is touched. What it has done stands in /run/piranha-realserver, so that
-a changed plan removes what is no longer in it, and nothing of anybody else's. It runs `ip`, and no
-shell.
+with NAT. `mss`: answers that tell clients how long a segment fits into a tunnel. Only what differs
+is touched. What it has done stands in /run/piranha-realserver, so that a changed plan removes what
+is no longer in it, and nothing of anybody else's. It runs `ip` and `nft`, and no shell.
 
-    piranha-realserver apply|remove addresses|routes
+    piranha-realserver apply|remove addresses|routes|mss
     piranha-realserver look --wanted JSON ...           as JSON, changes nothing
 
 It decides nothing about the cluster: the plan comes from the filter piranha.lvs.realserver.
@@ -31,13 +31,15 @@ from pathlib import Path
 PLAN = "/etc/piranha-realserver.json"
 RUN = "/run/piranha-realserver"
 SYSCTLS = "/proc/sys"
-PARTS = ("addresses", "routes")
+PARTS = ("addresses", "routes", "mss")
 TABLE = "539"  # of the policy's route; and the rules' priority, before the table `main` (32766)
 UNITS = {
     "addresses": "piranha-realserver.service",
     "routes": "piranha-realserver-routes.service",
+    "mss": "piranha-realserver-mss.service",
 }
 IPV4, IPV6 = 4, 6
+NFT_TABLE = ("inet", "piranha_realserver")
 
 Fact = tuple[str, ...]
 Plan = t.Mapping[str, t.Any]
@@ -202,9 +204,54 @@ def route_items(plan: Plan) -> list[Item]:
     return items
 
 
+def overhead(tunnel: t.Mapping[str, t.Any]) -> int:
+    """Give the bytes that a router puts before a packet: the outer header, and what is between."""
+    checksum = bool(tunnel["checksum"])
+    between = {"gre": 8 if checksum else 4, "gue": 8 + 4 + (8 if checksum else 0)}
+    return (20 if version(tunnel["address"]) == IPV4 else 40) + between.get(tunnel["type"], 0)
+
+
+def segment_sizes(plan: Plan) -> dict[str, int]:
+    """Give for each virtual address that is reached by a tunnel what a segment may have of data."""
+    longest: dict[str, int] = {}
+    for tunnel in plan["tunnels"]:
+        for address in tunnel["virtual_addresses"]:
+            headers = overhead(tunnel) + (40 if version(address) == IPV4 else 60)
+            longest[address] = max(longest.get(address, 0), headers)
+    return {address: plan["mtu"] - headers for address, headers in sorted(longest.items())}
+
+
+def mss_items(plan: Plan) -> list[Item]:
+    """Give what makes answers tell clients how much fits. nft never makes such a number larger.
+
+    Here and not on the router, whom no answer passes: what is too long for the tunnel is what a
+    client sends, and how long that may be is told by the first answer, which goes from here.
+    """
+    sizes = segment_sizes(plan) if plan.get("mtu") else {}
+    if not sizes:
+        return []
+    mark = hashlib.sha256(json.dumps(sizes, sort_keys=True).encode()).hexdigest()[:12]
+    lines = [
+        f"{'ip' if version(address) == IPV4 else 'ip6'} saddr {address} tcp flags & (syn | rst) == "
+        f'syn tcp option maxseg size set {size} comment "{mark}"'
+        for address, size in sizes.items()
+    ]
+    name = " ".join(NFT_TABLE)
+    hook = "type filter hook postrouting priority mangle; policy accept"
+    text = f"table {name} {{ chain postrouting {{ {hook}; {'; '.join(lines)}; }}; }}"
+    return [
+        Item(
+            ("clamp", mark, str(len(lines))),
+            (("nft", f"add table {name}; delete table {name}; {text}"),),
+            (("nft", f"delete table {name}"),),
+        )
+    ]
+
+
 def items_of(plan: Plan, part: str) -> list[Item]:
     """Give the items of a part, in the order in which they come; they go the other way round."""
-    return address_items(plan) if part == "addresses" else route_items(plan)
+    makers = {"addresses": address_items, "routes": route_items, "mss": mss_items}
+    return makers[part](plan)
 
 
 def steps(
@@ -251,11 +298,22 @@ def state_of(read: t.Callable[..., t.Any], items: t.Sequence[Item]) -> set[Fact]
             for item in items:
                 if item.fact[0] == kind:
                     facts.add((kind, item.fact[1], sysctl(item.fact[1]) or ""))
+        elif kind == "clamp":
+            facts |= _clamps()
         elif kind == "module":
             facts |= {item.fact for item in items if Path("/sys/module", item.fact[1]).is_dir()}
         else:
             facts |= READERS[kind](read)
     return facts
+
+
+def _clamps() -> set[Fact]:
+    try:
+        rows = json.loads(run(("nft", "-j", "list", "table", *NFT_TABLE)))["nftables"]
+    except Trouble:
+        return set()  # there is no such table, or no nft
+    marks = [row["rule"].get("comment", "") for row in rows if "rule" in row]
+    return {("clamp", mark, str(len(marks))) for mark in marks}
 
 
 def _addresses(read: t.Callable[..., t.Any]) -> set[Fact]:

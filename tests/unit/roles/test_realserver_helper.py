@@ -227,3 +227,43 @@ def test_an_interruption_loses_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     helper.carry_out("addresses", None)
     assert there == []
     assert not (tmp_path / "addresses.json").exists()
+
+
+def tunnelled(mtu: int, *tunnels: dict[str, Any]) -> dict[str, Any]:
+    return {**DIRECT, "tunnels": list(tunnels), "mtu": mtu}
+
+
+@pytest.mark.parametrize(
+    ("one", "size"),
+    [
+        (tunnel("ipip"), 1440),
+        (tunnel("gre"), 1436),
+        (tunnel("gre", checksum=True), 1432),
+        (tunnel("gue", port=6080), 1428),
+        (tunnel("gue", port=6080, checksum=True), 1420),
+        (tunnel("ipip", "2001:db8:2::21"), 1420),
+        (tunnel("ipip", virtual_addresses=["2001:db8::100"]), 1420),
+    ],
+)
+def test_a_segment_fits_with_all_that_a_tunnel_adds(one: dict[str, Any], size: int) -> None:
+    assert list(helper.segment_sizes(tunnelled(1500, one)).values()) == [size]
+
+
+def test_answers_tell_what_fits_for_tunnelled_addresses_alone_and_only_on_request() -> None:
+    plan = tunnelled(1500, tunnel("ipip"), tunnel("gre"))
+    (step,) = words(plan, "mss", state=set())
+    assert "ip saddr 203.0.113.100 tcp flags & (syn | rst) == syn" in step
+    assert "maxseg size set 1436" in step, "the longest of its tunnels counts"
+    assert "2001:db8::100" not in step, "that one is reached by direct routing"
+    assert words({**plan, "mtu": 0}, "mss", state=set()) == []
+    assert words({**DIRECT, "mtu": 1500}, "mss", state=set()) == []
+    assert words(plan, "mss", before=plan) == []
+    other = {**plan, "mtu": 1400}
+    removed, added = words(other, "mss", before=plan)
+    assert removed == "nft delete table inet piranha_realserver"
+    assert "maxseg size set 1336" in added
+    assert words(None, "mss", before=plan) == [removed]
+
+
+def test_a_plan_of_an_earlier_release_has_no_such_answers() -> None:
+    assert helper.items_of({**DIRECT, "tunnels": [tunnel("ipip")]}, "mss") == []
