@@ -16,7 +16,9 @@ _YEAR = 31536000
 
 
 def _at(name: str, known_as: tuple[str, ...], doc: str, dialect: str) -> Directive:
-    return Directive(GLOBAL, name, QUOTED, None, doc, dialect=dialect, known_as=known_as)
+    return Directive(
+        GLOBAL, name, QUOTED, None, doc, dialect=dialect, known_as=known_as, runs=True
+    )
 
 
 def _limit(where: str, name: str, default: float, known_as: tuple[str, ...], doc: str) -> Directive:

@@ -102,11 +102,13 @@ def _number(
 
 
 def _command(where: str, name: str, doc: str) -> Directive:
-    return Directive(where, name, QUOTED, None, doc)
+    return Directive(where, name, QUOTED, None, doc, runs=True)
 
 
-def _unused(where: str, name: str, kind: str, default: str | None, doc: str) -> Directive:
-    return Directive(where, name, kind, default, doc, unused=True)
+def _unused(
+    where: str, name: str, kind: str, default: str | None, doc: str, *, runs: bool = False
+) -> Directive:
+    return Directive(where, name, kind, default, doc, unused=True, runs=runs)
 
 
 def _port(where: str, name: str, default: int | None, low: int, doc: str) -> Directive:
@@ -206,6 +208,7 @@ _GLOBALS = (
         TEXT,
         "ssh",
         "Program that runs uptime on a real server for load_monitor = uptime (originally rsh).",
+        runs=True,
     ),
     Directive(
         GLOBAL,
@@ -239,6 +242,7 @@ _GLOBALS = (
         TEXT,
         "/sbin/ipvsadm",
         "Path of ipvsadm; read and not used, the table is written through netlink.",
+        runs=True,
     ),
     _switch(GLOBAL, "sync", 0, "Read and not used.", unused=True),
     _number(
@@ -346,6 +350,7 @@ _VIRTUALS = (
         TEXT,
         "/usr/sbin/nanny",
         "Program that checked real servers; read and not used.",
+        runs=True,
     ),
     Directive(
         VIRTUAL,
@@ -404,6 +409,7 @@ _VIRTUALS = (
         TEXT,
         None,
         "How to ask a real server for its load: none, rup, ruptime, uptime or a command.",
+        runs=True,
     ),
     _switch(VIRTUAL, "quiesce_server", 0, "Give a failed server weight 0 instead of removing it."),
     _command(VIRTUAL, "start_cmd", "Failover only: command that starts the service; no shell."),

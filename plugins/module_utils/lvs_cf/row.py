@@ -56,4 +56,5 @@ class Directive:
     known_as: tuple[str, ...] = ()  # what other programs call it, for "did you mean"
     dialect: str = CLASSIC
     unused: bool = False  # read and kept, but nothing acts on it
+    runs: bool = False  # names a program that a router runs: what the web page may not write freely
     lenient: bool = False  # an unreadable value is ignored with a warning, as the original did

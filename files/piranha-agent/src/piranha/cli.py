@@ -17,7 +17,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from piranha import __version__, config_cli, metrics_cli, old_cli, override_cli, switch_cli
+from piranha import (
+    __version__,
+    config_cli,
+    editor_cli,
+    metrics_cli,
+    old_cli,
+    override_cli,
+    passwd_cli,
+    switch_cli,
+)
 
 CONFIG = Path("/etc/lvs.cf")
 RUN_DIR = Path("/run/piranha")
@@ -50,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
     config_cli.register(commands)
     _add_nanny(commands)
     _add_running(commands)
+    passwd_cli.register(commands)
 
     page = commands.add_parser("manual", help="print a manual page, for man")
     page.add_argument(
@@ -108,6 +118,7 @@ def _add_nanny(commands: Commands) -> None:
 def _add_running(commands: Commands) -> None:
     """Add what the service itself runs, and what tells of the program."""
     old_cli.register(commands, _command, _config_option)
+    editor_cli.register(commands, _command, _config_option)
 
     release = _command(
         commands,

@@ -20,6 +20,8 @@ from typing import TypeAlias
 OK, PROBLEM, MISUSED = 0, 1, 2
 NAMES = ("pulse", "lvsd", "nanny", "fos", "send_arp")
 """Names under which `piranha` may be called."""
+PREFIXED = {"piranha-passwd": "passwd", "piranha-gui": "gui", "piranha_gui": "gui"}
+"""Names of old that are longer than their subcommand."""
 MAC_SIZE = 6
 EVERYBODY = b"\xff" * MAC_SIZE
 
@@ -30,7 +32,8 @@ Option: TypeAlias = Callable[[argparse.ArgumentParser], None]
 def called_as(program: str) -> list[str]:
     """Give the subcommand that a program's name stands for, in a list, or none."""
     name = Path(program).name
-    return [name] if name in NAMES else []
+    name = PREFIXED.get(name, name)
+    return [name] if name in (*NAMES, *PREFIXED.values()) else []
 
 
 def register(

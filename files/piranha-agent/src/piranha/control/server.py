@@ -16,7 +16,7 @@ import socket
 import struct
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,35 @@ Handler = Callable[[Request], Awaitable[dict[str, Any]]]
 
 
 class Refusal(Exception):
-    """A handler cannot do what was asked; the text is one sentence for the asker."""
+    """A handler cannot do what was asked; the text is one sentence for the asker.
+
+    more: what else the answer carries, such as `code`.
+    """
+
+    def __init__(self, sentence: str, **more: object) -> None:
+        super().__init__(sentence)
+        self.more = more
+
+
+@dataclass(frozen=True)
+class Manners:
+    """What a socket has of its own; the control socket's unless said otherwise.
+
+    parse: reads a message as a request. permit: says why somebody may not ask that. welcome: says
+    why a user may not even connect. largest: bytes of a request. at_once: requests of
+    one connection that may be under way. streams: whether `events` is
+    answered here, by all that is kept and then each one as it happens.
+    """
+
+    parse: Callable[[dict[str, Any]], Request] = parse_request
+    permit: Callable[[Request, int], str | None] = permitted
+    welcome: Callable[[int], str | None] = lambda _uid: None
+    largest: int = MAX_REQUEST
+    at_once: int = MAX_UNANSWERED
+    streams: bool = True
+
+
+CONTROL = Manners()
 
 
 class ControlServer:
@@ -57,9 +85,12 @@ class ControlServer:
     handlers: from the request's name to a coroutine that gives the result or raises Refusal.
     """
 
-    def __init__(self, path: Path, handlers: dict[str, Handler]) -> None:
+    def __init__(
+        self, path: Path, handlers: dict[str, Handler], manners: Manners = CONTROL
+    ) -> None:
         self._path = path
         self._handlers = handlers
+        self.manners = manners
         self._server: asyncio.AbstractServer | None = None
         self.connections: set[Connection] = set()
         self.events: deque[dict[str, Any]] = deque(maxlen=KEPT_EVENTS)
@@ -98,13 +129,13 @@ class ControlServer:
     async def answer(self, connection: Connection, request: Request) -> None:
         """Have one request handled and write its answer."""
         try:
-            if request.do == "events":
+            if request.do == "events" and self.manners.streams:
                 connection.write(answered(request.id, {"events": list(self.events)}))
                 connection.listening.append(request.id)
                 return
             result = await self._handlers[request.do](request)
         except Refusal as why:
-            connection.write(refused(request.id, str(why)))
+            connection.write({**refused(request.id, str(why)), **why.more})
         else:
             connection.write(answered(request.id, result))
 
@@ -114,7 +145,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, server: ControlServer) -> None:
         self._server = server
-        self._lines = Lines(MAX_REQUEST)
+        self._lines = Lines(server.manners.largest)
         self._transport: asyncio.Transport | None = None
         self._under_way = 0
         self._uid: int | None = None
@@ -129,8 +160,12 @@ class Connection(asyncio.Protocol):
             )
             self.close()
             return
-        self._server.connections.add(self)
         self._uid = _peer_uid(transport.get_extra_info("socket"))
+        if (why_not := self._server.manners.welcome(self._uid)) is not None:
+            self.write(refused(None, why_not))
+            self.close()
+            return
+        self._server.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
@@ -138,7 +173,9 @@ class Connection(asyncio.Protocol):
         self._server.connections.discard(self)
 
     def data_received(self, data: bytes) -> None:
-        """Handle whatever requests the data completes."""
+        """Handle whatever requests the data completes; none of who was turned away."""
+        if self not in self._server.connections:
+            return
         for message in self._lines.feed(data):
             self._handle(message)
         for fault in self._lines.faults:
@@ -161,15 +198,15 @@ class Connection(asyncio.Protocol):
 
     def _handle(self, message: dict[str, Any]) -> None:
         try:
-            request = parse_request(message)
+            request = self._server.manners.parse(message)
         except RequestError as why:
             self.write(refused(why.id, str(why)))
             return
         request = replace(request, uid=self._uid)
-        if (why_not := permitted(request, os.getuid())) is not None:
+        if (why_not := self._server.manners.permit(request, os.getuid())) is not None:
             self.write(refused(request.id, why_not))
             return
-        if self._under_way >= MAX_UNANSWERED:
+        if self._under_way >= self._server.manners.at_once:
             self.write(refused(request.id, "too many requests at once; wait for their answers"))
             return
         self._under_way += 1

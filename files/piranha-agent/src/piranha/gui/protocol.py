@@ -197,7 +197,8 @@ class Entry:
     """One entry of `history`: a change made by the page. at: seconds since the epoch.
 
     difference: the change in words, at most 50 sentences. before, after: digests. outcome:
-    "in force", "written" (pulse did not run) or "taken back" (pulse refused it; note says why).
+    "in force", "written" (pulse did not run), "taken back" (pulse refused it; note says why) or
+    "begun" (the editor was ended in the middle; the file is the one before or the one after).
     `old` with its number gives the text BEFORE the change.
     """
 

@@ -1,0 +1,149 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a text would mean in the place of lvs.cf: findings, differences, the kernel's table; pure.
+
+It decides nothing about who may write; guard.py says what may not be written at all.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from piranha.config.diff import value_text
+from piranha.core.ipvs.ipvsadm import operation_lines
+from piranha.core.ipvs.model import Table
+from piranha.core.ipvs.plan import plan
+from piranha.core.lvs_cf.api import Loaded, encode, load
+from piranha.core.lvs_cf.compare import Difference, differences
+from piranha.core.lvs_cf.config import Config
+from piranha.core.lvs_cf.findings import Finding
+from piranha.gui.protocol import Change, Mark, Preview
+from piranha.lvsd.desired import desired
+from piranha.lvsd.layout import Layout, LayoutError, ServerId, layout
+from piranha.nanny.verdict import State, Verdict
+
+from .guard import managed_by_ansible, refusals
+from .inventory import as_yaml
+
+MOST_LINES = 20_000
+"""Lines of a difference of texts, and of operations, that are shown."""
+
+SUPPOSED = "supposes that every server that is checked is well, and that operators ordered nothing"
+UNCHANGED = "nothing changes in the kernel's table"
+NO_ERRORS_FIRST = "correct the errors first; a text with errors has no meaning"
+FAILOVER = "failover services have no entries in the kernel's table"
+
+
+@dataclass(frozen=True)
+class Grounds:
+    """What a preview needs to know besides the two texts.
+
+    choice: programs that may be chosen; scripts: their folder. addresses: what names stand for.
+    """
+
+    choice: Collection[str] = ()
+    scripts: str = ""
+    addresses: Mapping[str, str] | None = None
+    cluster: str = ""
+
+
+def digest_of(text: str) -> str:
+    """Give the digest by which page and editor mean the same text."""
+    return hashlib.sha256(encode(text)).hexdigest()
+
+
+def preview(before: str, after: str, grounds: Grounds, *, conflict: bool) -> Preview:
+    """Say all there is to say of `after` in the place of `before`."""
+    old, new = load(before), load(after)
+    refused: list[str] = []
+    found: list[Difference] = []
+    if not new.errors:
+        refused = refusals(old.config, new.config, grounds.choice, grounds.scripts)
+        found = differences(old.config, new.config)
+    lines, note = table_change(old, new, grounds.addresses)
+    managed = managed_by_ansible(before)
+    return Preview(
+        findings=[mark(one) for one in new.findings],
+        errors=len(new.errors),
+        text_diff=text_diff(before, after),
+        meaning=[change(one) for one in found],
+        table=lines,
+        table_note=note,
+        refused=refused,
+        conflict=conflict,
+        yaml=as_yaml(new.config) if managed and found and not new.errors else "",
+    )
+
+
+def mark(found: Finding) -> Mark:
+    """Give a finding as the page takes it."""
+    return Mark(*found)
+
+
+def text_diff(before: str, after: str) -> list[str]:
+    """The difference of the texts as lines of a unified diff, without its two lines of head."""
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=3)
+    kept = [line for number, line in enumerate(lines) if number > 1]
+    return kept[:MOST_LINES]
+
+
+def change(found: Difference) -> Change:
+    """Give one difference in meaning in words."""
+    before = None if not _there(found, 0) else value_text(found.left)
+    after = None if not _there(found, 1) else value_text(found.right)
+    if found.directive:
+        words = f"{found.path}: {value_text(found.left)} becomes {value_text(found.right)}"
+    else:
+        before, after = None, None
+        words = f"{found.path}: {'is new' if found.given[1] else 'goes'}"
+    return Change(list(found.block), found.directive, before, after, words)
+
+
+def _there(found: Difference, side: int) -> bool:
+    return found.directive != "" or found.given[side]
+
+
+def table_change(
+    old: Loaded, new: Loaded, addresses: Mapping[str, str] | None
+) -> tuple[list[str], str]:
+    """What would change in the kernel's table, as ipvsadm's lines, and a note about them."""
+    if new.errors:
+        return [], NO_ERRORS_FIRST
+    if new.config.globals["service"] == "fos":
+        return [], FAILOVER
+    try:
+        after = _laid(new.config, addresses)
+        before = _laid(old.config, addresses) if not old.errors else Layout()
+    except LayoutError as why:
+        return [], str(why)
+    now, then = _table(before), _table(after)
+    lines = operation_lines(plan(then, now, owned=before.keys))
+    return lines[:MOST_LINES], SUPPOSED if lines else UNCHANGED
+
+
+def _laid(config: Config, addresses: Mapping[str, str] | None) -> Layout:
+    if config.globals["service"] != "lvs":
+        return Layout()
+    return layout(config, addresses)
+
+
+class _Well(Mapping[ServerId, Verdict]):
+    """Every server is up."""
+
+    _verdict = Verdict(State.UP, 0.0, "")
+
+    def __getitem__(self, key: ServerId) -> Verdict:
+        return self._verdict
+
+    def __iter__(self) -> Iterator[ServerId]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
+
+
+def _table(laid: Layout) -> Table:
+    return desired(laid, _Well())
