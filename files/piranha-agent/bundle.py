@@ -115,8 +115,11 @@ def wheels(requirements: Path, folder: Path) -> list[Path]:
 
 
 def sources(folder: Path, below: str) -> Iterator[tuple[str, bytes]]:
-    """Give (name in the archive, content) of the Python sources in `folder`."""
-    for path in sorted(folder.rglob("*.py")):
+    """Give (name in the archive, content) of the Python sources in `folder`, and of what the page
+    shows: templates, and what browsers are given.
+    """
+    found = [*folder.rglob("*.py"), *folder.glob("gui/static/*"), *folder.glob("gui/templates/*")]
+    for path in sorted(found):
         yield f"{below}/{path.relative_to(folder).as_posix()}", path.read_bytes()
 
 

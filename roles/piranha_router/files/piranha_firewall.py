@@ -54,10 +54,11 @@ class Found(t.NamedTuple):
 
 
 def addresses(field: str, names: t.Sequence[str]) -> list[str]:
-    """Give the match on a field (saddr, daddr) for each family of the addresses."""
+    """Give the match on a field (saddr, daddr) for each family of the addresses or networks."""
     found = []
     for version, family in ((4, "ip"), (6, "ip6")):
-        mine = [name for name in names if ipaddress.ip_address(name).version == version]
+        nets = {name: ipaddress.ip_network(name, strict=False) for name in names}
+        mine = [name for name, net in nets.items() if net.version == version]
         if mine:
             found.append(f"{family} {field} {{ {', '.join(mine)} }}")
     return found

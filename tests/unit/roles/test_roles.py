@@ -153,7 +153,7 @@ def test_a_whole_run_has_at_most_forty_tasks_a_host() -> None:
         ]
         if role == "piranha_router":
             elsewhere = ("absent", "upgrade", "rollback", "drift")
-            elsewhere += ("firewall", "firewall_look", "unpolicy")
+            elsewhere += ("firewall", "firewall_look", "unpolicy", "page", "unpage")
             other = [t["name"] for name in elsewhere for t in load(role, f"tasks/{name}.yml")]
             named = [task for task in named if task["name"] not in other]
         assert len(named) <= 40, f"{role}: {len(named)}"
@@ -167,6 +167,9 @@ def test_what_a_role_writes_it_removes(role: str) -> None:
     taking = {"piranha_router": "absent.yml", "piranha_realserver": "remove.yml"}
     absent = folder / taking[role]
     removed = absent.read_text(encoding="utf-8")
+    for part in folder.glob("un*.yml"):
+        assert part.name in removed, "what takes a part back belongs to taking all back"
+        removed += part.read_text(encoding="utf-8")
     writers = ("ansible.builtin.template", "ansible.builtin.copy", "piranha.lvs.lvs_cf")
     paths = {
         str(task[module].get("dest") or task[module]["path"])

@@ -7,6 +7,7 @@ The templates are found, not listed: a new one is judged as soon as it is there.
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -51,6 +52,7 @@ def rendered(template: Path, folder: Path, needs: dict[str, Any]) -> Path:
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False)  # noqa: S701 - no HTML
     environment.filters["comment"] = lambda text: f"# {text}"
     environment.filters["selectattr"] = chosen
+    environment.filters["dirname"] = os.path.dirname
     text = environment.from_string(template.read_text(encoding="utf-8")).render(
         variables(template.parents[1]) | {"__piranha_realserver_needs": needs}
     )

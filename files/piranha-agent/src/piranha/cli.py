@@ -65,9 +65,9 @@ def parser() -> argparse.ArgumentParser:
     page.add_argument(
         "page",
         nargs="?",
-        choices=("piranha", "lvs.cf"),
+        choices=("piranha", "lvs.cf", "piranha-passwd", "piranha-gui"),
         default="piranha",
-        help="about these commands (%(default)s, the default), or about the file lvs.cf",
+        help="about these commands (%(default)s, the default), the file lvs.cf, or the web page",
     )
     page.set_defaults(run=_manual)
     script = commands.add_parser("completion", help="print completion for bash")
@@ -314,12 +314,16 @@ def _version(options: argparse.Namespace) -> int:
 
 
 def _manual(options: argparse.Namespace) -> int:
-    from piranha import cli_docs
+    from piranha import cli_docs, page_manual
     from piranha.config import manual
 
-    about_file = options.page == "lvs.cf"
-    text = manual.page(__version__) if about_file else cli_docs.manual(parser(), __version__)
-    print(text, end="")
+    pages: dict[str, Callable[[], str]] = {
+        "piranha": lambda: cli_docs.manual(parser(), __version__),
+        "lvs.cf": lambda: manual.page(__version__),
+        "piranha-passwd": lambda: page_manual.passwd(parser(), __version__),
+        "piranha-gui": lambda: page_manual.gui(__version__),
+    }
+    print(pages[options.page](), end="")
     return OK
 
 
