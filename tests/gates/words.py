@@ -48,7 +48,8 @@ RULES = (
     ),
     Rule(
         YAML,
-        r"^\s*(-\s+)?(ansible\.(builtin|legacy)\.)?(shel[l]|raw):",
+        # Not the option of the module `user` that gives an account no login shell.
+        r"^\s*(-\s+)?(ansible\.(builtin|legacy)\.)?(shel[l]|raw):(?! /usr/sbin/nologin$)",
         "runs a shell on a target",
         "use a module, or ansible.builtin.command with argv",
     ),
