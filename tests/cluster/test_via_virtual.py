@@ -55,6 +55,8 @@ def running(cluster: DirectCluster) -> Iterator[DirectCluster]:
         cluster.start(config())
         for router in cluster.routers.values():
             soon(lambda r=router: r.states() == STATES, f"{router.name} knows all servers")  # type: ignore[misc]
+            # A status may be ahead of the events that tell how it came about.
+            soon(lambda r=router: told(r) >= BAD.keys(), f"{router.name} has told of them")  # type: ignore[misc]
         yield cluster
     finally:
         cluster.stop()
@@ -87,12 +89,22 @@ def downs(router: DirectRouter) -> list[str]:
     return [text for text in changes(router) if " is DOWN" in text]
 
 
+def told(router: DirectRouter) -> set[str]:
+    """Which servers the events call down, as `direct/d3`; a busy machine may add one to those."""
+    lines = downs(router)
+    servers = router.servers()
+    return {
+        name for name, server in servers.items()
+        if any(f"{server['address']}" in text and f" of {name.partition('/')[0]} " in text
+               for text in lines)
+    }
+
+
 def test_a_server_without_the_address_is_down_on_both_routers(running: DirectCluster) -> None:
     for router in running.routers.values():
         assert services(router) == IN_TABLE
         assert len(helpers(router)) == len(STATES)
         down = downs(router)
-        assert len(down) == len(BAD)
         where = f"real server {address('d3')}:{PORT} of direct ({DIRECT}:{PORT}/tcp) is DOWN"
         words = f"no connection within 1 s at {DIRECT}, which it may not have on its loopback"
         assert any(text.startswith(f"{where}: {words}") for text in down)
@@ -136,8 +148,6 @@ def freeze_heart(router: DirectRouter) -> None:
 @pytest.mark.parametrize("how", ["frozen heart", "power cut"])
 def test_no_server_changes_state_in_a_takeover(running: DirectCluster, how: str) -> None:
     one, two = running.routers["r1"], running.routers["r2"]
-    # A status may be ahead of the events that tell how it came about.
-    soon(lambda: all(len(downs(each)) >= len(BAD) for each in (one, two)), "all is told")
     before = {router.name: len(router.events()) for router in (one, two)}
     if how == "power cut":
         one.power_off()

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .collection import ALONE
@@ -215,6 +215,15 @@ def _marked() -> list[Step]:
     return steps or [Step("marked whole", unless="no test has the mark")]
 
 
+def _machines() -> list[Step]:
+    """Kernel and cluster in one row: while the last ones of one run, the other's begin."""
+    kernel, cluster = (
+        [replace(step, name=f"{layer}: {step.name}") for step in steps]
+        for layer, steps in (("kernel", _kernel()), ("cluster", _cluster()))
+    )
+    return [*kernel, *cluster]
+
+
 def _checks() -> list[Step]:
     argv = _tool("python", "-m", "pytest", "-v", "--color=no", "tests/checks")
     return [Step("real servers", argv, limit=300, count=pytest_count)]
@@ -252,6 +261,8 @@ LAYERS = {
               _kernel, _LAB, at_once=2),
         Layer("cluster", "whole agents in network namespaces, real traffic, real kills",
               _cluster, _LAB, at_once=3),
+        Layer("machines", "kernel and cluster, side by side",
+              _machines, _LAB, at_once=3),
         Layer("marked", "the tests that are marked `whole`: too long for every run",
               _marked, _LAB, at_once=2),
         Layer("checks", "health checks against real servers of every kind; firewall marks",
@@ -265,6 +276,6 @@ LAYERS = {
 }
 PLANS: dict[str, tuple[str, ...]] = {
     "check": ("lint", "unit"),
-    "test": ("lint", "unit", "simulation", "gates", "checks", "kernel", "cluster", "molecule"),
+    "test": ("lint", "unit", "simulation", "gates", "checks", "machines", "molecule"),
 }
 __all__ = ["LAYERS", "PLANS", "Count", "Layer"]
