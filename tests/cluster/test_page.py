@@ -31,7 +31,10 @@ import json, socket, sys
 sock = socket.socket(socket.AF_UNIX)
 sock.settimeout(60)
 sock.connect(sys.argv[1])
-sock.sendall(sys.stdin.buffer.read())
+try:
+    sock.sendall(sys.stdin.buffer.read())
+except BrokenPipeError:
+    pass  # turned away before it was read; why is there to read
 print(sock.makefile().readline())
 """
 NEVER_READS = """
