@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import time
@@ -41,18 +42,17 @@ NEVER_READS = """
 import socket, sys, time
 sock = socket.socket(socket.AF_UNIX)
 sock.connect(sys.argv[1])
-line = b'{"id": 1, "do": "status", "by": {"user": "a", "role": "view"}}\\n'
+sock.setblocking(False)
+line = b'{"id": 1, "do": "status", "by": {"user": "a", "role": "view"}}\n'
 end = time.monotonic() + 30
 while time.monotonic() < end:
     try:
-        sock.sendall(line)
+        while sock.send(line):
+            pass
+    except BlockingIOError:
+        time.sleep(0.1)
     except OSError:
-        sock.close()
-        sock = socket.socket(socket.AF_UNIX)
-        try:
-            sock.connect(sys.argv[1])
-        except OSError:
-            time.sleep(0.1)
+        time.sleep(1)
 """
 
 
@@ -81,8 +81,9 @@ class Page:
                 stderr=log,
                 group=PAGE,
                 extra_groups=[0],
+                preexec_fn=lambda: os.nice(10),  # noqa: PLW1509 - as its unit says
             )
-        soon(self.socket.is_socket, "the editor listens")
+        soon(lambda: self.ask("rights", 0)["ok"], "the editor answers")
 
     def kill(self) -> None:
         """End it as the kernel does where memory is short."""
@@ -159,6 +160,8 @@ def test_the_page_edits_operates_and_dies_without_a_lost_request(
 
     # A change: seen in the text, in the table, in the log; and back.
     commented = CONFIG.replace("weight = 1", "weight = 5  # twice the memory", 1)
+    # A check may be late here: this kernel has one processor, and the machine below it is busy.
+    commented = commented.replace("    reentry = 1\n", "    reentry = 1\n    fall = 4\n")
     done = page.write(commented, "new machine")
     assert done["ok"], done
     assert done["result"]["in_force"]

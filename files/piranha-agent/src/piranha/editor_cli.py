@@ -36,9 +36,18 @@ def register(commands: Any, add: Add, config: Option) -> None:
         metavar="DIR",
         help="where the history of changes is kept (%(default)s)",
     )
+    command.add_argument(
+        "--relay",
+        action="store_true",
+        help="hand one request of the partner's page from standard input to the editor that runs",
+    )
 
 
 def _editor(options: argparse.Namespace) -> int:
+    if options.relay:
+        from piranha.editing import partner
+
+        return partner.relay(options.run_dir / "gui.sock")
     from piranha.editing import door
 
     return door.run(

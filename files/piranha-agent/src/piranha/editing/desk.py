@@ -26,6 +26,7 @@ from piranha.config import formatting
 from piranha.control.client import Refused, Unreachable
 from piranha.core.lvs_cf.api import decode, encode, load
 from piranha.core.lvs_cf.compare import differences
+from piranha.core.lvs_cf.config import Config
 from piranha.core.lvs_cf.document import parse
 from piranha.gui import protocol
 from piranha.gui.protocol import Actor, Entry, FileState, Preview, Program, Rights, Written, plain
@@ -83,6 +84,10 @@ class Desk:
             in_force=self._in_force(text),
             path=str(self._places.config),
         )
+
+    def config(self) -> Config:
+        """Read what the file means."""
+        return load(self._text()).config
 
     def rights(self, settings: Settings) -> Rights:
         """Say what the page may do here."""

@@ -31,7 +31,7 @@ from piranha.pulse.journal import Log, Notify, say
 from piranha.pulse.names import CONFIG_IN_FORCE
 from piranha.pulse.names import SOCKET as CONTROL_SOCKET
 
-from . import asking
+from . import asking, partner
 from .desk import Denied, Desk, Places
 from .feed import Feed
 from .settings import Settings, SettingsError, load
@@ -53,13 +53,17 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class House:
-    """Where the editor finds what it needs. page_uid: the user of the page; root may ask too."""
+    """Where the editor finds what it needs. page_uid: the user of the page; root may ask too.
+
+    trusted: user ids that may own a program which is run.
+    """
 
     run_dir: Path
     config: Path
     settings: Path
     history: Path
     page_uid: int | None
+    trusted: frozenset[int] = frozenset({0})
 
 
 class Editor:
@@ -91,6 +95,7 @@ class Editor:
                 "order": self._order,
                 "write": self._write,
                 "rights": self._rights,
+                "partner": self._partner,
                 "login": self._login,
             }.items()
         }
@@ -237,6 +242,36 @@ class Editor:
         sentence = f"changed lvs.cf (serial_no {done.serial}, history {done.backup}){_because(why)}"
         self._tell("notice", asked.actor, sentence)
         return plain(done)
+
+    async def _partner(self, asked: _Asked) -> dict[str, Any]:
+        """Have the other router's editor answer; who may ask that is judged here and there."""
+        inner = asked.arguments.get("ask")
+        do = inner.get("do") if isinstance(inner, dict) else None
+        if not isinstance(inner, dict) or do not in partner.ASKABLE:
+            raise RequestError(f'"ask" must be one of {", ".join(partner.ASKABLE)}')
+        why_not = asking.why_not(asked.actor, asked.settings.ceiling, do)
+        if why_not is not None:
+            raise Denied(protocol.FORBIDDEN, why_not)
+        config = await asyncio.to_thread(self._desk.config)
+        try:
+            argv = partner.command(config, await self._give_status(asked))
+            actor = Actor(asked.actor.user, asking.role_here(asked.actor, asked.settings.ceiling))
+            told = await partner.ask(argv, partner.request(inner, actor), self._house.trusted)
+        except partner.OutOfReach as why:
+            raise Denied(protocol.UNAVAILABLE, str(why)) from None
+        if do in ("write", "order"):
+            words = "done" if told.get("ok") else f"refused: {told.get('error')}"
+            self._tell("notice", asked.actor, f"asked the partner to {do}: {words}"[:500])
+        if told.get("ok") is not True:
+            details = told.get("details")
+            code = told.get("code") if told.get("code") in protocol.CODES else protocol.REFUSED
+            raise Denied(
+                str(code),
+                f"the partner: {told.get('error', 'refused without a reason')}",
+                details if isinstance(details, dict) else {},
+            )
+        result = told.get("result")
+        return result if isinstance(result, dict) else {}
 
     # -- means ----------------------------------------------------------------------------------
 

@@ -52,6 +52,7 @@ REQUESTS = {
     "check_now": (OPERATE, "make the check of a real server once, and explain the outcome"),
     "order": (OPERATE, "drain, maintenance, enable, weight, switchover, reload"),
     "write": (EDIT, "put a text in the place of lvs.cf and in force, or change nothing"),
+    "partner": (VIEW, "ask the other router's editor; the role is that of what is asked"),
     "rights": (VIEW, "what this page may do at the most, and whether Ansible manages the file"),
     "login": (VIEW, "tell the log that somebody logged in, out, or in vain"),
 }
@@ -65,6 +66,8 @@ ARGUMENTS = {
     "order": "order; server, virtual (None: every one that has it), value (of weight: 0 to 65535"
     " or 'configured'), why",
     "write": "digest, text, why",
+    "partner": "ask: {do, and what it takes}; do one of config, preview, write, order, history,"
+    " old, rights. The answer is the partner's own",
     "login": "event: 'in', 'out', 'failed' or 'locked'; address: of the browser",
 }
 """What requests carry beside `by`; `events` gives {events: [{number, time, level, from, text}],
