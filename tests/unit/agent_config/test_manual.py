@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from piranha.cli import main
+from piranha.cli import INSTALLED, main
 from piranha.config import manual
 from piranha.core.lvs_cf import directives as d
 from piranha.core.lvs_cf.api import load
@@ -67,3 +67,26 @@ def test_its_example_is_right() -> None:
 def test_the_page_about_the_commands_is_the_default(capsys: pytest.CaptureFixture[str]) -> None:
     main(["manual"])
     assert capsys.readouterr().out.startswith(".TH PIRANHA 8 ")
+
+
+def test_all_of_it_goes_where_man_and_bash_look(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["manual", "--install", str(tmp_path)]) == 0
+    texts = []
+    for page in INSTALLED:
+        main([page] if page == "completion" else ["manual", page])
+        texts.append(capsys.readouterr().out)
+    names = INSTALLED.values()
+    assert [(tmp_path / name).read_text(encoding="utf-8") for name in names] == texts
+    assert {(tmp_path / name).stat().st_mode & 0o777 for name in names} == {0o644}
+
+
+def test_a_place_where_nothing_can_be_written_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "man").write_text("no folder", encoding="utf-8")
+    assert main(["manual", "--install", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert "Not a directory" in said or "File exists" in said
+    assert "Traceback" not in said

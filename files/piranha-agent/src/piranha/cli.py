@@ -21,6 +21,7 @@ from piranha import (
     __version__,
     config_cli,
     editor_cli,
+    files,
     metrics_cli,
     old_cli,
     override_cli,
@@ -30,6 +31,14 @@ from piranha import (
 
 CONFIG = Path("/etc/lvs.cf")
 RUN_DIR = Path("/run/piranha")
+INSTALLED = {
+    "piranha": "man/man8/piranha.8",
+    "lvs.cf": "man/man5/lvs.cf.5",
+    "piranha-passwd": "man/man1/piranha-passwd.1",
+    "piranha-gui": "man/man8/piranha-gui.8",
+    "completion": "bash-completion/completions/piranha",
+}
+"""Where man and bash look for them, below /usr/share; the role knows the same names."""
 
 OK, PROBLEM, UNREACHABLE = 0, 1, 2
 EXIT_STATUS = "exit status: 0 all is well, 1 there is a problem, 2 used wrongly or out of reach"
@@ -68,6 +77,12 @@ def parser() -> argparse.ArgumentParser:
         choices=("piranha", "lvs.cf", "piranha-passwd", "piranha-gui"),
         default="piranha",
         help="about these commands (%(default)s, the default), the file lvs.cf, or the web page",
+    )
+    page.add_argument(
+        "--install",
+        metavar="FOLDER",
+        type=Path,
+        help="write all pages and the completion for bash below FOLDER, usually /usr/share",
     )
     page.set_defaults(run=_manual)
     script = commands.add_parser("completion", help="print completion for bash")
@@ -323,7 +338,22 @@ def _manual(options: argparse.Namespace) -> int:
         "piranha-passwd": lambda: page_manual.passwd(parser(), __version__),
         "piranha-gui": lambda: page_manual.gui(__version__),
     }
-    print(pages[options.page](), end="")
+    if options.install is None:
+        print(pages[options.page](), end="")
+        return OK
+    texts = {INSTALLED[name]: page() for name, page in pages.items()}
+    texts[INSTALLED["completion"]] = cli_docs.completion(parser())
+    before = os.umask(0o022)
+    try:
+        for name, text in texts.items():
+            path = options.install / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            files.replace(path, text, public=True)
+    except OSError as problem:
+        _complain(f"{problem.filename}: {problem.strerror}; the pages are not all written")
+        return PROBLEM
+    finally:
+        os.umask(before)
     return OK
 
 

@@ -11,17 +11,21 @@ import os
 import tempfile
 from pathlib import Path
 
+PUBLIC = 0o644
 
-def replace(path: Path, text: str, *, durable: bool = False) -> None:
+
+def replace(path: Path, text: str, *, durable: bool = False, public: bool = False) -> None:
     """Replace the file, for our eyes only (0600); OSError leaves the old one.
 
     The text goes into a file of a name that nobody can know before, and that becomes `path`.
-    durable: it survives a loss of power.
+    durable: it survives a loss of power. public: all may read it (0644).
     """
     descriptor, name = tempfile.mkstemp(prefix=path.name + ".", dir=path.parent)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
             file.write(text)
+            if public:
+                os.fchmod(file.fileno(), PUBLIC)
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
