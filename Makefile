@@ -70,7 +70,7 @@ test-all: venv agent ## test, the other scenarios, the lab's own test, the fuzzi
 	@$(MAKE) patience
 	@$(MAKE) demo
 
-bench: venv packages ## how fast we are, beside ipvsadm and keepalived, in the same run (ONLY=lvs_cf: one part)
+bench: venv packages agent ## how fast we are, beside ipvsadm and keepalived, in the same run (ONLY=lvs_cf: one part)
 	@.venv/bin/python -m tests.bench.run $(ONLY)
 
 fuzz: venv ## a million broken lvs.cf files, heartbeats, and replies for each parser (INPUTS=… SEED=…)

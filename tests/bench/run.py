@@ -18,6 +18,7 @@ from tests.gates.machine import ROOT, Trouble, ensure_packages, run_shown, say, 
 IN_KERNEL = str(ROOT / "tests/lab/in-ipvs-kernel")
 PYTHON = str(ROOT / ".venv/bin/python")
 PACKAGES = Path(__file__).with_name("packages.txt")
+LAB = ROOT / "tests/lab/packages.txt"
 
 # Name -> what it measures, and what to run it in.
 BENCHMARKS = {
@@ -26,6 +27,7 @@ BENCHMARKS = {
     "ipvs_table": ("a large IPVS table, the library beside ipvsadm", (IN_KERNEL,)),
     "checks": ("1,000 servers checked every 3 s, the agent beside keepalived", (IN_KERNEL,)),
     "ten_thousand": ("10,000 servers checked every 3 s, natively", ()),
+    "site_yml": ("site.yml task by task: two routers, two real servers, first and second run", ()),
     "ipvs_tasks": ("tasks of ansible-playbook, the modules beside ipvsadm in a loop", (IN_KERNEL,)),
 }
 
@@ -39,7 +41,7 @@ def main() -> int:
     if unknown:
         parser.error(f"there is no benchmark {unknown[0]}; there are {', '.join(BENCHMARKS)}")
     try:
-        ensure_packages(wanted_packages(PACKAGES), "for the benchmarks")
+        ensure_packages(wanted_packages(PACKAGES) + wanted_packages(LAB), "for the benchmarks")
     except Trouble as trouble:
         say(f"bench: {trouble}")
         return 1
