@@ -10,6 +10,7 @@ import os
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import NoReturn
@@ -22,6 +23,7 @@ from .machines import Container
 from .topology import Machine
 
 STATUS_OURS = 125  # the lab itself failed, not the command it was to run
+GLANCE = 0.3  # seconds between two looks at a machine's power
 PATH_INSIDE = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -54,6 +56,8 @@ def parser() -> argparse.ArgumentParser:
     power_on = add("power-on", "switch a machine on and wait until it has booted")
     power_on.add_argument("machine")
     power_on.add_argument("--no-wait", action="store_true", help="do not wait for the boot")
+    power_on.add_argument("--when-off", type=float, metavar="SECONDS", default=0.0,
+                          help="wait so long for it to switch itself off first")
     link = add("link", "pull or plug the cable between a machine and a network")
     link.add_argument("what", choices=("cut", "restore"))
     link.add_argument("machine")
@@ -174,9 +178,15 @@ def do_power_on(asked: argparse.Namespace) -> int:
     """lab power-on"""
     lab = Lab()
     power = lab.power(asked.machine)
-    if power.handle() is not None:
-        print(f"lab: {asked.machine} has power already")
-        return 0
+    until = time.monotonic() + asked.when_off
+    while power.handle() is not None:
+        if time.monotonic() >= until:
+            if asked.when_off:
+                raise LabError(f"{asked.machine} did not switch itself off within "
+                               f"{asked.when_off:g} s.")
+            print(f"lab: {asked.machine} has power already")
+            return 0
+        time.sleep(GLANCE)
     power.on()
     print(f"lab: {asked.machine}: power on", flush=True)
     if not asked.no_wait:

@@ -126,8 +126,15 @@ def known_hosts(topology: Topology, host_keys: Mapping[str, str]) -> str:
 
 
 def ssh_config(topology: Topology, state: Path) -> str:
-    """The configuration for ssh -F that reaches each machine by its name."""
-    rows = "".join(f"Host {m.name}\n    HostName {m.management}\n" for m in topology.machines)
+    """The configuration for ssh -F that reaches each machine by its name or any of its addresses.
+
+    By the management network in any case, so that a link that was cut does not cut ssh off.
+    """
+    rows = "".join(
+        f"Host {' '.join([m.name, *(str(card.address) for card in m.cards)])}\n"
+        f"    HostName {m.management}\n"
+        for m in topology.machines
+    )
     return (
         "# Made by tests/lab/lab up; goes with lab down. Works in the lab's namespace only.\n"
         f"{rows}\nHost *\n    User root\n    IdentityFile {state / 'id_ed25519'}\n"

@@ -126,7 +126,7 @@ def test_network_unit_names_the_cards() -> None:
 def test_ssh_trusts_only_the_keys_that_the_lab_made() -> None:
     config = files.ssh_config(NAT, Path("/state"))
     assert "StrictHostKeyChecking yes" in config
-    assert "Host lvs1\n    HostName 198.51.100.11\n" in config
+    assert "Host lvs1 198.51.100.11 203.0.113.11 192.0.2.11\n    HostName 198.51.100.11\n" in config
     known = files.known_hosts(NAT, {m.name: f"ssh-ed25519 {m.name} x\n" for m in NAT.machines})
     assert known.splitlines()[0] == "lvs1,198.51.100.11 ssh-ed25519 lvs1"
     assert len(known.splitlines()) == len(NAT.machines)
