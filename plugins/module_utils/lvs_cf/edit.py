@@ -54,6 +54,28 @@ def bring(document: Document, wanted: Config) -> None:
     editor.finish()
 
 
+def bring_section(document: Document, block: Block, present: Section, wanted: Section) -> None:
+    """bring() for the directives of one block alone, where it is known what else stays."""
+    editor = _Editor(document)
+    editor.section(block, present, wanted)
+    editor.finish()
+
+
+def insert_block(document: Document, parent: Block, kind: str, name: str) -> Block:
+    """Add an empty block behind the last one of its kind, set apart as the others are."""
+    editor = _Editor(document)
+    before = parent.blocks(kind)
+    gap = editor.gap(parent, kind)
+    made = editor.add_block(parent, kind, name, before[-1] if before else None, gap)
+    editor.finish()
+    return made
+
+
+def take_block(document: Document, parent: Block, block: Block) -> None:
+    """Remove a block and the blank lines that set it apart; comments around it stay."""
+    _Editor(document).remove_block(parent, block)
+
+
 class _Editor:
     """One run over one document."""
 

@@ -22,6 +22,7 @@ from piranha import (
     config_cli,
     editor_cli,
     files,
+    gui_cli,
     metrics_cli,
     old_cli,
     override_cli,
@@ -134,6 +135,7 @@ def _add_running(commands: Commands) -> None:
     """Add what the service itself runs, and what tells of the program."""
     old_cli.register(commands, _command, _config_option)
     editor_cli.register(commands, _command, _config_option)
+    gui_cli.register(commands, _command)
 
     release = _command(
         commands,
