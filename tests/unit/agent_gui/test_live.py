@@ -98,6 +98,28 @@ def test_viewers_hear_of_changes_and_of_servers_they_have_opened(
     assert heard["opened"][of_server]["reason"] == "no route"
 
 
+def test_what_somebody_else_read_meanwhile_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SHORTEST", 0.01)
+    backend = FakeBackend()
+
+    async def run() -> str:
+        live = Live(backend)
+        task = asyncio.create_task(live.watch())
+        await asyncio.sleep(0.05)
+        viewer = live.enter([])
+        while not viewer.queue.empty():
+            viewer.queue.get_nowait()
+        backend.status = status(3)
+        await live.fresh(-1)
+        async with asyncio.timeout(5):
+            while (kind := (await viewer.queue.get())[0]) == "head":
+                pass
+        task.cancel()
+        return kind
+
+    assert asyncio.run(run()) == "again"
+
+
 def test_a_viewer_that_never_reads_keeps_little_and_is_told_to_begin_anew() -> None:
     live = Live(FakeBackend())
     viewer = live.enter([])

@@ -82,6 +82,7 @@ class Live:
         self._read_at = float("-inf")
         self.status: dict[str, Any] = {}
         self.monitor: Monitor | None = None
+        self._told: Monitor | None = None
         self.trouble = "nothing has been read yet"
         self.took = 0.0
         self.events: list[dict[str, Any]] = []
@@ -173,10 +174,11 @@ class Live:
     async def watch(self) -> None:
         """Read again and again until cancelled, and tell the viewers what changed."""
         while True:
-            before = self.monitor
             async with self._lock:
                 await self._read()
-            self._tell(before, self.monitor)
+            # Others read too, so what was read last is not what the viewers were told last.
+            self._tell(self._told, self.monitor)
+            self._told = self.monitor
             pause = max(SHORTEST, min(LONGEST, self.took * SHARE))
             if not self._viewers:
                 pause = max(pause, UNWATCHED)
