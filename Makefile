@@ -55,6 +55,9 @@ kernel-test: venv agent ## the libraries and modules against a real IPVS table
 cluster-test: venv agent ## whole agents in network namespaces under traffic and kills
 	@$(RUN) cluster
 
+page-test: venv agent ## the web page in a real browser; screenshots in build/page
+	@$(RUN) page
+
 molecule: venv agent ## roles and playbooks on machines with systemd (scenario nat)
 	@$(RUN) molecule
 
@@ -65,7 +68,7 @@ molecule-all: venv agent ## the other scenarios: direct, tunnel, failover, two c
 	@$(RUN) scenarios
 
 test-all: venv agent ## test, the other scenarios, the lab's own test, the fuzzing, the patience, the demo
-	@$(RUN) test whole marked scenarios lab
+	@$(RUN) test whole marked page scenarios lab
 	@$(MAKE) fuzz
 	@$(MAKE) patience
 	@$(MAKE) demo
@@ -110,5 +113,5 @@ clean: ## remove what was made (build and the archive), not .venv
 	rm -rf --one-file-system build roles/piranha_router/files/piranha-agent.tar.gz \
 	  roles/piranha_router/files/piranha-agent.json
 
-.PHONY: help venv pins packages agent check gates checks-test kernel-test cluster-test molecule molecule-all test test-all \
+.PHONY: help venv pins packages agent check gates checks-test kernel-test cluster-test page-test molecule molecule-all test test-all \
 	bench fuzz patience demo lab-up lab-down lab-test fresh docs dist clean

@@ -16,6 +16,7 @@ from .steps import Count, Step, pytest_count, sanity_count, units_count
 
 LAB_PACKAGES = ROOT / "tests/lab/packages.txt"
 GATE_PACKAGES = ROOT / "tests/gates/packages.txt"
+PAGE_PACKAGES = ROOT / "tests/page/packages.txt"
 CHECK_PACKAGES = ROOT / "tests/checks/packages.txt"
 
 
@@ -229,6 +230,13 @@ def _checks() -> list[Step]:
     return [Step("real servers", argv, limit=300, count=pytest_count)]
 
 
+def _page() -> list[Step]:
+    """Real agents natively, in an /etc and a /run of their own, and Debian's Chromium."""
+    pytest = _tool("python", "-m", "pytest", "-v", "--color=no", "tests/page")
+    argv = (str(ROOT / "tests/page/alone"), *pytest)
+    return [Step("in a browser", argv, limit=1200, count=pytest_count)]
+
+
 def _lab() -> list[Step]:
     argv = (str(ROOT / "tests/lab/selftest"),)
     return [Step("selftest", argv, limit=600, count=pytest_count)]
@@ -267,6 +275,8 @@ LAYERS = {
               _marked, _LAB, at_once=2),
         Layer("checks", "health checks against real servers of every kind; firewall marks",
               _checks, (GATE_PACKAGES, CHECK_PACKAGES)),
+        Layer("page", "the web page in a real browser, real agents behind it",
+              _page, (*_LAB, PAGE_PACKAGES)),
         Layer("lab", "the lab itself: up, broken, down without a trace", _lab, _LAB),
         Layer("molecule", "roles and playbooks on machines with systemd",
               lambda: _scenarios(SCENARIOS[:1]), _LAB),
