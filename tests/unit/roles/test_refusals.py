@@ -112,11 +112,6 @@ def play(
             "of lvs1 has no module no_such_module below /lib/modules",
         ),
         (
-            "piranha_router",
-            {"piranha_router_kernel_modules": [], "piranha_router_masquerade": ["192.0.2.0/24"]},
-            "piranha_router_firewall is 'none', so that nobody would masquerade them",
-        ),
-        (
             "piranha_realserver",
             real_server({"network": "nat"}),
             "The gateway of the real server lvs1 is not known",
@@ -147,6 +142,27 @@ def test_a_wrong_description_is_refused_in_a_sentence(
     tmp_path: Path, role: str, variables: dict[str, Any], sentence: str
 ) -> None:
     assert sentence in play(tmp_path, role, variables)
+
+
+def test_what_would_not_work_or_not_be_safe_is_told_all_at_once(tmp_path: Path) -> None:
+    given = {
+        "piranha_router_kernel_modules": [],
+        "piranha_router_masquerade": ["192.0.2.0/24"],
+        "piranha_router_gui": True,
+        "piranha_router_gui_address": "0.0.0.0",
+        "piranha_router_gui_port": 80,
+        "piranha_router_gui_tls": False,
+        "piranha_router_gui_key": "secret-secret",
+    }
+    said = play(tmp_path, "piranha_router", given, None, "lvs1", "-vvv")
+    for sentence in (
+        "piranha_router_firewall is 'none', so that nobody would masquerade them",
+        "listen at 0.0.0.0 without TLS, so that passwords would cross the network readable",
+        "piranha_router_gui_port is 80, which only root may listen at",
+        "piranha_router_gui_certificate and piranha_router_gui_key belong together",
+    ):
+        assert sentence in said
+    assert "secret-secret" not in said
 
 
 def test_a_key_that_is_none_is_refused_and_never_shown(tmp_path: Path) -> None:
