@@ -36,8 +36,12 @@ from .desk import Denied, Desk, Places
 from .feed import Feed
 from .settings import Settings, SettingsError, load
 
-FRESH = 1.0
-"""Seconds for which one reading of the status serves everybody."""
+FRESH, STALE = 1.0, 10.0
+"""Seconds for which one reading of the status serves everybody: at least, and at most."""
+
+REST = 5.0
+"""How many times as long as it took a reading serves: of a huge table it costs lvsd half a second,
+which is not to be spent every second on those who look on."""
 
 AT_ONCE = 100
 """Requests under way; the page has one connection for all who look on."""
@@ -72,7 +76,7 @@ class Editor:
     def __init__(self, house: House, desk: Desk, log: Log) -> None:
         self._house, self._desk, self._log = house, desk, log
         self._control = house.run_dir / CONTROL_SOCKET
-        self._status: tuple[float, dict[str, Any]] | None = None
+        self._status: tuple[float, dict[str, Any]] | None = None  # until when it serves
         self._looking = asyncio.Lock()
         self._working = asyncio.Lock()
         self._checks = asyncio.Semaphore(CHECKS_AT_ONCE)
@@ -125,11 +129,13 @@ class Editor:
     # -- looking --------------------------------------------------------------------------------
 
     async def _give_status(self, _asked: _Asked) -> dict[str, Any]:
-        now = asyncio.get_running_loop().time()
+        clock = asyncio.get_running_loop().time
         async with self._looking:
-            if self._status is None or now - self._status[0] > FRESH:
+            began = clock()
+            if self._status is None or began > self._status[0]:
                 status = await self._ask("status")
-                self._status = (asyncio.get_running_loop().time(), status)
+                rest = min(STALE, max(FRESH, REST * (clock() - began)))
+                self._status = (clock() + rest, status)
             return self._status[1]
 
     async def _events(self, asked: _Asked) -> dict[str, Any]:
