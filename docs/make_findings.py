@@ -150,6 +150,12 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "W310": (_TOP, f"{_TOP}backup_private = 10.0.0.2\n"),
     "W311": (_PORT, "    check = icmp\n    send = hello\n"),
     "W312": (_PORT, "    quorum = 2\n"),
+    "E324": (
+        "primary = 192.0.2.1\n",
+        _fos("    port = 25\n    group = mail\n").replace("failover db", "failover smtp")
+        + _fos("    group = db\n").partition("\n\n")[2],
+    ),
+    "E325": ("primary = 192.0.2.1\n", _fos("    group = -db\n")),
     "W320": ("primary = 192.0.2.1\n", _fos("    protocol = udp\n")),
     "W321": ("primary = 192.0.2.1\n", _fos("    critical = 0\n")),
     "W322": ("primary = 192.0.2.1\n", _fos().replace("db stop", "db start")),

@@ -9,12 +9,14 @@ Whether a program is there and safe to run depends on the machine; host.py looks
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
-from .command_rows import FAILOVER_COMMANDS, GLOBAL_COMMANDS
-from .config import Config, Section, Virtual
+from .command_rows import FAILOVER_COMMANDS, GLOBAL_COMMANDS, MOST_GROUPS
+from .config import Config, Failover, Section, Virtual
 from .findings import Finding, finding
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 _ONLY_FAILOVER = ("start_cmd", "stop_cmd", *(row.name for row in FAILOVER_COMMANDS))
 _CHANGES = tuple(row.name for row in GLOBAL_COMMANDS if row.name != "cmd_timeout")
 
@@ -33,10 +35,39 @@ def command_rules(config: Config) -> Iterator[Finding]:
     active = [block for block in config.failover if block.settings.flag("active")]
     for block in active:
         yield from _service(block)
-    if active and not any(block.settings.flag("critical") for block in active):
-        message = "every failover service has `critical = 0`: none that fails moves to the partner"
-        remedy = "remove `critical = 0` where a failure is to move them all"
-        yield finding("W321", active[0].settings.place("critical"), message, remedy)
+    yield from _groups(active)
+
+
+def _groups(active: list[Failover]) -> Iterator[Finding]:
+    groups: dict[str, list[Failover]] = {}
+    owners: dict[str, str] = {}
+    for block in active:
+        group = block.settings.text("group") or ""
+        groups.setdefault(group, []).append(block)
+        given = block.settings.address("address")
+        if given is not None and owners.setdefault(given.address, group) != group:
+            other = _label(owners[given.address])
+            message = f"{given.address} of failover service `{block.name}` belongs to {other} too"
+            remedy = "an address is on one router only: give it to one group, or join the groups"
+            yield finding("E324", block.settings.place("address", 0), message, remedy)
+    for name, blocks in groups.items():
+        if name and not _NAME.fullmatch(name):
+            message = f"`{name}` cannot be the name of a group"
+            remedy = "use up to 32 letters, digits, `-`, `_` and `.`, a letter or digit first"
+            yield finding("E325", blocks[0].settings.place("group", 0), message, remedy)
+        if not any(block.settings.flag("critical") for block in blocks):
+            who = "every failover service" + (f" of group `{name}`" if name else "")
+            message = f"{who} has `critical = 0`: none that fails moves to the partner"
+            remedy = "remove `critical = 0` where a failure is to move them all"
+            yield finding("W321", blocks[0].settings.place("critical"), message, remedy)
+    if len(groups) > MOST_GROUPS:
+        message = f"there are {len(groups)} groups of failover services; {MOST_GROUPS} can be told"
+        remedy = "let services that may move together share a group"
+        yield finding("E325", active[-1].settings.place("group", 0), message, remedy)
+
+
+def _label(group: str) -> str:
+    return f"group `{group}`" if group else "the services without a group"
 
 
 def _changes(settings: Section) -> Iterator[Finding]:

@@ -10,7 +10,18 @@ and Red Hat's resource manager (`max_restarts`) would look for.
 
 from __future__ import annotations
 
-from .row import CLASSIC, EXTENDED, GLOBAL, NUMBER, QUOTED, SECONDS, SWITCH, VIRTUAL, Directive
+from .row import (
+    CLASSIC,
+    EXTENDED,
+    GLOBAL,
+    NUMBER,
+    QUOTED,
+    SECONDS,
+    SWITCH,
+    TEXT,
+    VIRTUAL,
+    Directive,
+)
 
 _YEAR = 31536000
 
@@ -116,4 +127,17 @@ FAILOVER_COMMANDS: tuple[Directive, ...] = (
         high=1,
         dialect=EXTENDED,
     ),
+    Directive(
+        VIRTUAL,
+        "group",
+        TEXT,
+        None,
+        "Failover only: services with the same group move together, whatever becomes of others."
+        " Without it all services without a group move together.",
+        dialect=EXTENDED,
+        known_as=("service_group", "resource_group", "vrrp_sync_group"),
+    ),
 )
+
+MOST_GROUPS = 64
+"""What a heartbeat has room for, and more than anybody could keep in mind."""

@@ -11,11 +11,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, cast
 
 import pytest
 from piranha import cli, cli_docs, switch_cli
 from piranha.control import render
+from piranha.control.client import Client
 
 from .test_supervisor import Pulse, pulse, soon
 
@@ -381,3 +382,57 @@ def test_a_service_whose_packets_the_agent_marks_says_which_they_are() -> None:
 )
 def test_what_became_of_a_switchover(heart: dict[str, Any], said: str, status: int) -> None:
     assert switch_cli.outcome(heart) == (said, status)
+
+
+def of_groups(moving: str = "", **here: tuple[str, str]) -> dict[str, Any]:
+    """Give a status: for each group this router's state and the partner's; "_" has no name."""
+    groups = [
+        {
+            "name": name.replace("_", ""),
+            "state": mine,
+            "holding": mine == "active",
+            "partner": partner,
+        }
+        for name, (mine, partner) in here.items()
+    ]
+    fos = [{"name": one["name"], "moving": moving} for one in groups]
+    heart = {"groups": groups, "peer": {"address": "192.0.2.12"}}
+    return {"heart": heart, "fos": {"groups": fos}}
+
+
+def test_what_became_of_a_switchover_of_failover_services() -> None:
+    both = of_groups(_=("standby", "active"), db=("standby", "active"))
+    assert switch_cli.moved(both, ["db"]) == ("192.0.2.12 has group db now", 0)
+    assert switch_cli.moved(both, [""]) == ("192.0.2.12 has the failover services now", 0)
+    said, status = switch_cli.moved(both, ["", "db"])
+    assert (said, status) == ("192.0.2.12 has group db and the services without a group now", 0)
+    stayed = of_groups(_=("standby", "active"), db=("active", "standby"))
+    said, status = switch_cli.moved(stayed, ["", "db"])
+    assert (said, status) == ("piranha: group db stayed here; see piranha status", 1)
+    nobody = of_groups(db=("standby", "fault"))
+    assert switch_cli.moved(nobody, ["db"])[1] == 1
+
+
+def test_a_switchover_of_failover_services_is_waited_for() -> None:
+    assert switch_cli.under_way(of_groups("asked", db=("active", "standby")), ["db"])
+    assert switch_cli.under_way(of_groups(db=("yielded", "down")), ["db"])
+    assert switch_cli.under_way(of_groups(db=("standby", "standby")), ["db"])
+    assert not switch_cli.under_way(of_groups(db=("standby", "active")), ["db"])
+    assert not switch_cli.under_way(of_groups(db=("active", "standby")), ["db"]), "it stayed"
+    assert not switch_cli.under_way(of_groups("asked", db=("active", "standby")), ["web"])
+
+    class Told:
+        """A pulse that has moved it at the second look."""
+
+        asked: ClassVar[list[tuple[str, dict[str, object]]]] = []
+        looks = iter(
+            [of_groups("x", db=("active", "standby")), of_groups(db=("standby", "active"))]
+        )
+
+        def ask(self, do: str, **more: object) -> dict[str, Any]:
+            self.asked.append((do, more))
+            return next(self.looks) if do == "status" else {"groups": ["db"], "limit": 3.0}
+
+    assert switch_cli.switch(cast(Client, Told()), "db") == 0
+    assert [do for do, _unused in Told.asked] == ["switchover", "status", "status"]
+    assert Told.asked[0][1] == {"group": "db"}

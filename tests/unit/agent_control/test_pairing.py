@@ -38,10 +38,22 @@ def paired() -> tuple[Fake, Fake, Pairing]:
 
 
 def state(holding: bool, **peer: Any) -> dict[str, Any]:
-    return {"state": "active" if holding else "standby", "holding": holding, "peer": peer or None}
+    group = {
+        "name": "",
+        "holding": holding,
+        "partner": peer.get("state"),
+        "services": peer.get("services"),
+    }
+    found = {"state": "active" if holding else "standby", "holding": holding, "peer": peer or None}
+    return {**found, "groups": [group]}
 
 
 WORD = {"running": False, "mending": False, "weak": False, "asks": False}
+SAY = ("say", {"groups": {"": WORD}})
+
+
+def said(released: str = "", asked: bool = False) -> dict[str, Any]:
+    return {"groups": [{"name": "", "word": WORD, "released": released, "asked": asked}]}
 
 
 def test_what_is_new_is_said_once_and_again_to_whoever_was_started_again() -> None:
@@ -51,15 +63,16 @@ def test_what_is_new_is_said_once_and_again_to_whoever_was_started_again() -> No
     heart.state = state(True, state="standby", services=WORD)
     pairing.look()
     pairing.look()
-    role = {"holding": True, "partnered": True, "partner": "standby", "word": WORD}
+    group = {"holding": True, "partner": "standby", "word": WORD}
+    role = {"partnered": True, "groups": {"": group}}
     assert fos.asked == [("role", role)]
     fos.child.starts = 2
     pairing.look()
     assert fos.asked == [("role", role)] * 2
-    fos.state = {"word": WORD, "released": ""}
+    fos.state = said()
     pairing.look()
     pairing.look()
-    assert heart.asked == [("say", WORD)]
+    assert heart.asked == [SAY]
 
 
 def test_what_was_not_taken_is_said_again() -> None:
@@ -76,18 +89,34 @@ def test_what_was_not_taken_is_said_again() -> None:
 def test_the_addresses_are_given_up_after_the_word_and_once() -> None:
     heart, fos, pairing = paired()
     heart.state = state(True, state="standby", services=WORD)
-    fos.state = {"word": WORD, "released": "web failed here"}
+    fos.state = said("web failed here")
     pairing.look()
     pairing.look()
-    assert heart.asked == [("say", WORD), ("unfit", {"why": "web failed here"})]
+    assert heart.asked == [SAY, ("unfit", {"group": "", "why": "web failed here"})]
     heart.state = state(False, state="active", services=WORD)
     pairing.look()
-    fos.state = {"word": WORD, "released": ""}
+    fos.state = said()
     pairing.look()
     heart.state = state(True, state="standby", services=WORD)
-    fos.state = {"word": WORD, "released": "web failed here"}
+    fos.state = said("web failed here")
     pairing.look()
     assert [do for do, _unused in heart.asked] == ["say", "unfit", "unfit"]
+
+
+def test_an_operator_s_wish_is_a_switchover_and_each_group_goes_for_itself() -> None:
+    heart, fos, pairing = paired()
+    heart.state = state(True, state="standby", services=WORD)
+    heart.state["groups"].append({**heart.state["groups"][0], "name": "db"})
+    fos.state = said("root asks", asked=True)
+    fos.state["groups"].append({**said("db failed")["groups"][0], "name": "db"})
+    pairing.look()
+    pairing.look()
+    assert set(fos.asked[0][1]["groups"]) == {"", "db"}
+    assert heart.asked == [
+        ("say", {"groups": {"": WORD, "db": WORD}}),
+        ("switchover", {"group": "", "why": "root asks"}),
+        ("unfit", {"group": "db", "why": "db failed"}),
+    ]
 
 
 def test_after_a_resignation_fos_holds_nothing_whatever_the_heart_said_last() -> None:
@@ -95,6 +124,7 @@ def test_after_a_resignation_fos_holds_nothing_whatever_the_heart_said_last() ->
     heart.state = state(True, state="standby", services=WORD)
     pairing.look()
     pairing.resigned()
-    assert fos.asked[-1][1]["holding"] is False
+    assert fos.asked[-1][1]["groups"][""]["holding"] is False
+    assert fos.asked[-1][1]["partnered"] is True
     pairing.look()
     assert len(fos.asked) == 2

@@ -48,7 +48,8 @@ def test_the_services_stand_in_a_table_of_their_own() -> None:
 
 
 def test_what_is_wrong_and_what_moves_is_said() -> None:
-    found = status(problems=["failover service web could not be stopped here"], moving="db failed")
+    moving = {"name": "", "moving": "db failed"}
+    found = status(problems=["failover service web could not be stopped here"], groups=[moving])
     assert render.problems(found) == ["failover service web could not be stopped here"]
     assert "going to the partner: db failed" in render.status(found, now=NOW)
     found["pulse"]["running"]["fos"] = False
@@ -65,3 +66,23 @@ def test_metrics_tell_states_restarts_and_failures() -> None:
     assert f"piranha_failover_failed{where}}} 1" in page
     assert 'digest="abab' in page
     assert 'piranha_process_running{process="fos"} 1' in page
+
+
+def test_groups_are_shown_with_their_router_where_there_are_any() -> None:
+    found = status(
+        services=[{**DB, "group": "data"}, {**WEB, "group": ""}],
+        groups=[{"name": "", "moving": ""}, {"name": "data", "moving": "root asks"}],
+    )
+    address = {"address": "192.0.2.9", "prefix": 24, "device": None}
+    here = {"name": "", "state": "active", "holding": True, "partner": "standby"}
+    there = {"name": "data", "state": "standby", "holding": False, "partner": "active"}
+    found["heart"]["groups"] = [{**here, "addresses": [address]}, there]
+    rows = [" ".join(line.split()) for line in render.status(found, now=NOW)]
+    assert "group data is going to the partner: root asks" in rows
+    assert "group here partner addresses" in rows
+    assert "(none) ACTIVE STANDBY 192.0.2.9" in rows
+    assert "data STANDBY ACTIVE" in rows
+    assert "db data tcp [2001:db8::9]:5432 RUNNING 2 yes answered PONG (since 30.0 s)" in rows
+    page = metrics.render(found)
+    assert 'piranha_failover_group_active{group="data"} 0' in page
+    assert 'piranha_failover_group_active{group=""} 1' in page

@@ -246,6 +246,23 @@ def test_all_moves_by_hand_in_order_or_the_reason_is_told() -> None:
     assert board.moving == ""
 
 
+def test_an_operator_s_wish_ends_where_nobody_is_left_to_have_the_services() -> None:
+    board = running(WEB)
+    board.move("anna switches over", 11.0)
+    board.role(Role(True, True, None), 11.05)
+    deeds = board.done("web", Act.STOP, True, "succeeded", 11.1)
+    assert "all services stay here after all: the partner is not heard" in texts(deeds)
+    assert (board.released, acts(deeds)) == ("", [("start", "web")])
+
+
+def test_a_group_names_itself_in_what_it_tells() -> None:
+    board = Board((WEB,), 0.0, "front")
+    board.entries[0].phase = Phase.RUNNING
+    board.role(ACTIVE, 1.0)
+    told = texts(board.move("anna asks", 2.0)[1])
+    assert told == "anna asks; all services of group front are stopped and go to the partner"
+
+
 def test_stop_stops_all_for_good_and_asks_again_what_was_stuck() -> None:
     board = running(WEB)
     assert acts(board.stop(11.0)) == [("stop", "web")]

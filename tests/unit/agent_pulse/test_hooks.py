@@ -10,7 +10,7 @@ from typing import Any
 from piranha.commands.command import FACTS, Command, Result
 from piranha.core.lvs_cf import api
 from piranha.pulse.errands import PLAIN, Errands
-from piranha.pulse.hooks import Commands, Queue
+from piranha.pulse.hooks import Commands, Queue, fallen, views
 
 TEXT = """\
 primary = 192.0.2.1
@@ -160,3 +160,38 @@ def test_the_end_waits_no_longer_than_it_may() -> None:
 
     asyncio.run(work())
     assert told[-1] == "commands still run after 0.01 s; pulse ends without them"
+
+
+def test_groups_of_failover_services_have_commands_and_facts_of_their_own() -> None:
+    held = [{"address": "192.0.2.9", "prefix": 24}]
+    groups = [
+        {"name": "", "state": "active", "holding": True, "addresses": held, "partner": "standby"},
+        {"name": "db", "state": "standby", "holding": False, "addresses": [], "partner": "active"},
+    ]
+    seen = views(heart("active", groups=groups))
+    assert set(seen) == {"", "db"}
+    queue = Queue("")
+    assert queue.see(seen["db"])
+    facts = queue.take(commands())[0].environment
+    assert (facts["PIRANHA_GROUP"], facts["PIRANHA_STATE"]) == ("db", "standby")
+    assert facts["PIRANHA_PARTNER_STATE"] == "active"
+    (only,) = views(heart("active", groups=groups[1:])).values()
+    assert (only["group"], only["state"]) == ("db", "active"), "one group is the router itself"
+    after = views(fallen(heart("active", groups=groups), "its heart fell silent"))
+    assert {one["state"] for one in after.values()} == {"fault"}
+
+    runner, told = Slow(), []
+
+    async def work() -> None:
+        errands = Errands("", runner, commands, lambda _level, text: told.append(text))
+        errands.see(heart("active", groups=groups))
+        await errands.finish(5)
+
+    asyncio.run(work())
+    assert sorted(runner.ran) == [
+        "active_cmd active",
+        "inactive_cmd standby",
+        "notify_cmd active",
+        "notify_cmd standby",
+    ]
+    assert "inactive_cmd for state standby of group db is done after 0.05 s" in told

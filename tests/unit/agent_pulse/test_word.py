@@ -17,9 +17,9 @@ KEY = Key.of(bytes(range(32)))
 def test_every_word_goes_over_and_an_unknown_bit_does_no_harm() -> None:
     for bits in itertools.product((False, True), repeat=len(Word._fields)):
         word = Word(*bits)
-        assert decode(Kind.SERVICES, encode(word)) == word
+        assert decode(Kind.SERVICES, encode(word)) == (word, {})
         assert from_json(to_json(word)) == word
-    assert decode(Kind.SERVICES, bytes([encode(UNSURE)[0] | 0x80, 7])) == UNSURE
+    assert decode(Kind.SERVICES, bytes([encode(UNSURE)[0] | 0x80, 0])) == (UNSURE, {})
     assert decode(Kind.SERVICES, b"") is None
     assert decode(Kind.PLAIN, b"\x01") is None
     assert from_json({"running": 1}) is None
@@ -58,17 +58,17 @@ def sent(effects: list[Effect]) -> list[bytes]:
 
 def test_a_word_is_said_at_once_and_in_every_heartbeat_from_then_on() -> None:
     primary, backup = pair()
-    assert backup.partner_word is None
+    assert backup.members.main.partner_word is None
     word = Word(running=True, mending=True)
-    (data,) = sent(primary.say(word, 10.01))
+    (data,) = sent(primary.say({"": word}, 10.01))
     backup.received(data, 10.01)
-    assert backup.partner_word == word
-    assert primary.say(word, 10.02) == [], "nothing new, nothing said"
-    primary.say(Word(running=False), 10.03)
+    assert backup.members.main.partner_word == word
+    assert primary.say({"": word}, 10.02) == [], "nothing new, nothing said"
+    primary.say({"": Word(running=False)}, 10.03)
     primary.woke(10.6)
     for data in sent(primary.tick(10.6)):
         backup.received(data, 10.6)
-    assert backup.partner_word == Word(running=False)
+    assert backup.members.main.partner_word == Word(running=False)
 
 
 def test_a_router_whose_services_fail_gives_the_addresses_to_its_partner_with_the_reason() -> None:

@@ -24,6 +24,7 @@ FACTS: Mapping[str, str] = {
     "PIRANHA_ADDRESSES": "the virtual addresses that this router holds or held last, with their"
     " prefix lengths, separated by blanks",
     "PIRANHA_CONFIG": "path of lvs.cf",
+    "PIRANHA_GROUP": "group of failover services that it is about; empty where it has no name",
     "PIRANHA_SERVICE": "name of the failover service (start_cmd and stop_cmd only)",
     "PIRANHA_ACTION": "start or stop (start_cmd and stop_cmd only)",
     "PIRANHA_ADDRESS": "address of the failover service (start_cmd and stop_cmd only)",

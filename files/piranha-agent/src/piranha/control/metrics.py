@@ -240,6 +240,11 @@ def _of_failover(name: str) -> Callable[[Status], Iterator[Sample]]:
     return read
 
 
+def _failover_groups(status: Status) -> Iterator[Sample]:
+    for one in _part(status, "heart").get("groups") or ():
+        yield {"group": str(one.get("name"))}, float(one.get("holding") is True)
+
+
 UP = Metric("piranha_up", GAUGE, "1 if the agent answers, else 0.", (), lambda _status: ())
 METRICS: tuple[Metric, ...] = (
     UP,
@@ -443,6 +448,13 @@ METRICS: tuple[Metric, ...] = (
         "Bytes since the counters were zeroed.",
         _loads("direction", {"bytes_in": "in", "bytes_out": "out"}),
         "direction",
+    ),
+    Metric(
+        "piranha_failover_group_active",
+        GAUGE,
+        "1 if this router has the addresses of a group of failover services, else 0.",
+        ("group",),
+        _failover_groups,
     ),
     Metric(
         "piranha_failover_state",

@@ -188,7 +188,7 @@ def _witness(witness: dict[str, Any], colour: Paint, now: float) -> str:
 
 def _services(found: dict[str, Any], colour: Paint, now: float) -> list[str]:
     if runs_fos(found):
-        return _failover(found.get("fos") or {}, colour, now)
+        return _failover(found, colour, now)
     lines = []
     for service in services(found):
         total = len(service.get("servers") or ())
@@ -214,11 +214,14 @@ def _services(found: dict[str, Any], colour: Paint, now: float) -> list[str]:
     return lines or ["no virtual services", ""]
 
 
-def _failover(fos: dict[str, Any], colour: Paint, now: float) -> list[str]:
+def _failover(found: dict[str, Any], colour: Paint, now: float) -> list[str]:
+    fos = found.get("fos") or {}
     ago = {str(one.get("name")): _ago(one.get("since"), now) for one in render_fos.listed(fos)}
     rows = render_fos.rows(fos, ago)
-    table = _table(render_fos.HEADS, rows, colour) if rows else ["no failover services"]
-    return [*render_fos.moving(fos), *table, ""]
+    table = _table(render_fos.heads(fos), rows, colour) if rows else ["no failover services"]
+    places = render_fos.places(found.get("heart") or {}, fos)
+    groups = [*_table(render_fos.PLACES, places, colour), ""] if places else []
+    return [*render_fos.moving(fos), *groups, *table, ""]
 
 
 def _configuration(found: dict[str, Any]) -> str:

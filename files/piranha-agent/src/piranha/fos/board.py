@@ -106,14 +106,18 @@ class Entry:
     checked: str = ""
 
 
+NOT_HERE = "this router does not have the virtual addresses; ask the one that has them"
+
+
 class Board:
-    """All services of this router.
+    """All services of one group on this router; group: its name.
 
     `begin` first; then `role`, `done`, `checked`, `asked` and `tick` as things happen; each gives
     the deeds that follow.
     """
 
-    def __init__(self, services: Iterable[Service], now: float) -> None:
+    def __init__(self, services: Iterable[Service], now: float, group: str = "") -> None:
+        self.group = group
         self.entries = [Entry(one, Phase.UNKNOWN, now, "not looked at yet") for one in services]
         self.role_now = Role()
         self.known = False
@@ -121,6 +125,8 @@ class Board:
         self.stopping = False
         self.moving = ""
         """Why everything is to go to the partner; empty where it is not."""
+        self.asked = False
+        """Whether an operator wants that; nothing has failed here then."""
         self.complaint = ""
         """As a standby: what is wrong with the partner's services, in words."""
         self.waits_for = ""
@@ -170,13 +176,13 @@ class Board:
         """
         stuck = next((e for e in self.entries if e.phase is Phase.STUCK), None)
         if not self.role_now.holding:
-            return "this router does not have the virtual addresses; ask the one that has them", []
+            return NOT_HERE, []
         if stuck is not None:
             return f"{stuck.service} could not be stopped here; stop it by hand first", []
         if unable := self._unable(weak=False):
             return f"the services stay here: {unable}", []
-        self.moving = why
-        said = self._say("notice", f"{why}; all services are stopped and go to the partner")
+        self.moving, self.asked = why, True
+        said = self._say("notice", f"{why}; {self._all} are stopped and go to the partner")
         return "", [said, *self.tick(now)]
 
     def stop(self, now: float) -> list[Deed]:
@@ -308,6 +314,10 @@ class Board:
 
     # -- decisions -----------------------------------------------------------------------------
 
+    @property
+    def _all(self) -> str:
+        return f"all services of group {self.group}" if self.group else "all services"
+
     def _wanted(self, entry: Entry) -> bool:
         holding = self.role_now.holding and not self.stopping and not self.moving
         return holding and not entry.gone
@@ -338,6 +348,10 @@ class Board:
         return "they failed there as well a short time ago" if weak and role.word.weak else ""
 
     def _consider_moving(self, now: float, deeds: list[Deed]) -> None:
+        if self.released and self.asked and (unable := self._unable(weak=False)):
+            # Nobody is there any more who could have them; better here than nowhere.
+            self.moving = ""
+            deeds.append(self._say("err", f"{self._all} stay here after all: {unable}"))
         if not self.role_now.holding or self.stopping or self.moving or self._unable():
             return
         if any(entry.phase is Phase.STUCK for entry in self.entries):
@@ -351,10 +365,10 @@ class Board:
             self._heed_again_at = now + HEED_AGAIN
         else:
             return
-        self.moving = why
+        self.moving, self.asked = why, False
         longest = max(entry.service.restart_interval for entry in self.entries)
         self._spared_until = now + longest
-        deeds.append(self._say("err", f"{why}; all services are stopped and go to the partner"))
+        deeds.append(self._say("err", f"{why}; {self._all} are stopped and go to the partner"))
 
     def _heeds(self, now: float) -> bool:
         return now >= self._heed_again_at and not self.word(now).mending

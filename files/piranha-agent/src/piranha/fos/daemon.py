@@ -9,7 +9,6 @@ started goes on without it, however its end comes; the next fos adopts it.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 import time
 from collections.abc import Callable
@@ -21,18 +20,14 @@ from piranha.control.link import Link
 from piranha.lvsd.orders import Refused
 from piranha.lvsd.reporter import LinkReporter
 from piranha.lvsd.words import event
-from piranha.nanny.engine import Engine
-from piranha.nanny.outcome import Result
-from piranha.nanny.spec import Watch
 from piranha.pulse.errands import PLAIN
-from piranha.pulse.word import from_json
 
-from . import gateway, hands, record, source
-from .board import Act, Board, Deed, Entry, Phase, Role
-from .settings import Service
+from . import record, source
+from .board import NOT_HERE, Entry, Phase, Role
+from .group import Group, clock
+from .grouping import grouped, roles, torn
+from .settings import SPARE, Service
 from .snapshot import snapshot
-from .suspicion import Next, Suspicion
-from .watching import Verdicts, watched
 
 TICK = 0.5
 """Seconds between two looks at what is due, and two signs of life."""
@@ -70,18 +65,14 @@ class Daemon:
         ended: asyncio.Event,
     ) -> None:
         self._config, self._run_dir = config, run_dir
-        self._reporter, self._runner, self._ended = reporter, runner, ended
+        self._reporter, self.runner, self._ended = reporter, runner, ended
         self._source = source.load(config)
-        self._board = Board(self._source.services, self._now())
-        self._wall = time.time() - self._now()
-        self._verdicts = Verdicts()
-        self._engine = Engine(self._result)
-        self._commands: dict[str, asyncio.Task[None]] = {}
-        self._listened: set[str] = set()
-        """Services that were seen on their ports."""
-        self._tests: set[asyncio.Task[None]] = set()
-        self._suspicion = Suspicion()
-        self._watching: tuple[tuple[Service, ...], bool] = ((), False)
+        self._groups = {
+            name: Group(name, listed, self) for name, listed in grouped(self._source.services)
+        }
+        self._roles: dict[str, Role] = {}
+        self._endings: set[asyncio.Task[None]] = set()
+        self._wall = time.time() - clock()
         self._noted: object = None
         self._told: object = None
         self._told_at = 0.0
@@ -91,8 +82,8 @@ class Daemon:
 
     def start(self) -> None:
         """Find again what an earlier fos has started; begin to look at what is due."""
-        if not self._runner.certain:
-            self._event("warning", PLAIN)
+        if not self.runner.certain:
+            self.event("warning", PLAIN)
         self._adopt()
         self._reporter.requests = {
             "role": self._role,
@@ -104,113 +95,148 @@ class Daemon:
 
     async def stop(self) -> None:
         """End the checks; services and commands under way are left alone."""
-        await self._engine.stop()
+        for group in self._groups.values():
+            await group.stop()
 
     def _adopt(self) -> None:
-        known = {entry.service.name for entry in self._board.entries}
         found = record.read(self._run_dir)
         for one in found:
-            if one.service.name not in known and one.phase is not Phase.STOPPED:
-                gone = Entry(one.service, one.phase, one.since - self._wall, gone=True)
-                self._board.entries.insert(0, gone)
-            words = "was started before fos was" if one.phase is Phase.RUNNING else one.phase.value
+            group = self.owner(one.service.name)
             since = one.since - self._wall
-            self._board.adopt(one.service.name, one.phase, since, one.restarts, words)
+            if group is None and one.phase is not Phase.STOPPED:
+                gone = Entry(one.service, one.phase, since, gone=True)
+                group = self._groups.get(one.service.group) or self._main
+                group.board.entries.insert(0, gone)
+            words = "was started before fos was" if one.phase is Phase.RUNNING else one.phase.value
+            if group is not None:
+                group.board.adopt(one.service.name, one.phase, since, one.restarts, words)
         adopted = [one.service.name for one in found if one.phase is Phase.RUNNING]
         if adopted:
-            self._event("notice", f"adopts failover services: {', '.join(adopted)}")
+            self.event("notice", f"adopts failover services: {', '.join(adopted)}")
 
     def _turn(self) -> None:
-        now = self._now()
         self._reporter.tick(time.monotonic())
-        self._carry(self._board.tick(now))
-        wait = min(TICK, max(0.01, self._board.next_at(now) - now))
+        wait = TICK
+        for group in self._groups.values():
+            now = clock()
+            group.carry(group.board.tick(now))
+            wait = min(wait, max(0.01, group.board.next_at(now) - now))
         asyncio.get_running_loop().call_later(wait, self._turn)
 
     # -- requests --------------------------------------------------------------------------------
 
     def _role(self, said: dict[str, Any]) -> dict[str, Any]:
-        partner = said.get("partner")
-        role = Role(
-            holding=said.get("holding") is True,
-            partnered=said.get("partnered") is True,
-            partner=partner if isinstance(partner, str) and partner != "down" else None,
-            word=from_json(said.get("word")),
-        )
-        self._carry(self._board.role(role, self._now()))
+        self._roles = roles(said)
+        for name, role in self._roles.items():
+            if (group := self._groups.get(name)) is not None:
+                group.carry(group.board.role(role, clock()))
         return {}
 
     def _move(self, said: dict[str, Any]) -> dict[str, Any]:
-        refusal, deeds = self._board.move(str(said.get("why") or "asked to"), self._now())
-        if refusal:
-            raise Refused(refusal)
-        self._carry(deeds)
-        return {}
+        """Stop what is here of one group, or of all, and let the partner have it."""
+        done, refusals = [], []
+        groups = self._meant(said.get("group"))
+        for group in groups:
+            refusal, deeds = group.board.move(str(said.get("why") or "asked to"), clock())
+            if refusal:
+                label = f"group {group.name}: " if group.name else ""
+                refusals.append(f"{label}{refusal}")
+            else:
+                group.carry(deeds)
+                done.append(group)
+        if not done:
+            raise Refused("; ".join(refusals))
+        limit = sum(e.service.stop_timeout for g in done for e in g.board.entries) + SPARE
+        return {"groups": [group.name for group in done], "limit": limit, "refused": refusals}
+
+    def _meant(self, name: object) -> list[Group]:
+        """Give the group of that name; all that are here where none is named."""
+        if name is None:
+            here = [group for group in self._groups.values() if group.board.role_now.holding]
+            if not here:
+                raise Refused(NOT_HERE)
+            return here
+        if (group := self._groups.get(str(name))) is not None:
+            return [group]
+        names = ", ".join(name for name in self._groups if name)
+        there = f"there are: {names}" if names else "no failover service has one"
+        raise Refused(f"there is no group {name}; {there}")
 
     def _reload(self, said: dict[str, Any]) -> dict[str, Any]:
         try:
-            self._source = source.load(self._config)
+            new = source.load(self._config)
         except source.SourceError as why:
             raise Refused(str(why)) from None
-        self._carry(self._board.reload(self._source.services, self._now()))
+        wanted = dict(grouped(new.services))
+        if refusal := torn(wanted, {n: g.board for n, g in self._groups.items()}):
+            raise Refused(refusal)
+        self._source = new
+        self._regroup(wanted)
+        for name, group in self._groups.items():
+            group.carry(group.board.reload(wanted[name], clock()))
+            if name in self._roles:
+                group.carry(group.board.role(self._roles[name], clock()))
         return {}
+
+    def _regroup(self, wanted: dict[str, tuple[Service, ...]]) -> None:
+        """Have the groups of a new configuration; what runs goes on in the one it is in now."""
+        before = self._groups
+        self._groups = {name: before.get(name) or Group(name, (), self) for name in wanted}
+        at = {one.name: name for name, listed in wanted.items() for one in listed}
+        for name, group in before.items():
+            for entry in tuple(group.board.entries):
+                there = at.get(entry.service.name, name)
+                new = self._groups.get(there) or self._main
+                if new is not group:
+                    new.take(entry, group)
+            if name not in self._groups:
+                ending = asyncio.get_running_loop().create_task(group.stop())
+                self._endings.add(ending)
+                ending.add_done_callback(self._endings.discard)
 
     def _stop(self, number: object) -> None:
         self._stop_asked = number
-        self._carry(self._board.stop(self._now()))
+        for group in self._groups.values():
+            group.carry(group.board.stop(clock()))
 
     def _look_whether_stopped(self) -> None:
-        if self._stop_asked is None or any(entry.busy for entry in self._board.entries):
+        boards = [group.board for group in self._groups.values()]
+        entries = [entry for board in boards for entry in board.entries]
+        if self._stop_asked is None or any(entry.busy for entry in entries):
             return
-        if self._board.all_stopped or not self._board.known:
+        if not all(board.stopping for board in boards):
+            return  # some have not been asked yet
+        if all(board.all_stopped or not board.known for board in boards):
             self._reporter.answer(self._stop_asked, None)
             self._ended.set()
-        elif all(e.phase in (Phase.STOPPED, Phase.STUCK) for e in self._board.entries):
-            self._reporter.answer(self._stop_asked, "; ".join(self._board.problems()))
+        elif all(e.phase in (Phase.STOPPED, Phase.STUCK) for e in entries):
+            problems = [problem for board in boards for problem in board.problems()]
+            self._reporter.answer(self._stop_asked, "; ".join(problems))
         else:
             return
         self._stop_asked = None
 
-    # -- deeds -----------------------------------------------------------------------------------
+    # -- what groups need ------------------------------------------------------------------------
 
-    def _carry(self, deeds: list[Deed]) -> None:
-        """Do what is to be done, and let file, checks and pulse know what has changed."""
-        self._note()
-        for deed in deeds:
-            if deed.text:
-                self._event(deed.level, deed.text)
-            if deed.service is None:
-                continue
-            if deed.act is Act.CANCEL:
-                self._commands[deed.service.name].cancel()
-            elif deed.act is not None:
-                work = asyncio.get_running_loop().create_task(self._command(deed.act, deed.service))
-                self._commands[deed.service.name] = work
-        self._watch()
+    @property
+    def _main(self) -> Group:
+        return next(iter(self._groups.values()))
+
+    def owner(self, service: str) -> Group | None:
+        """Give the group that has a service."""
+        for group in self._groups.values():
+            if any(entry.service.name == service for entry in group.board.entries):
+                return group
+        return None
+
+    def changed(self) -> None:
+        """Tell pulse what is news, and whether all is stopped that was to be."""
         self._tell()
         self._look_whether_stopped()
 
-    async def _command(self, act: Act, service: Service) -> None:
-        entry = next(e for e in self._board.entries if e.service.name == service.name)
-        state = "active" if self._board.role_now.holding else "standby"
-        ok, words = False, "was cancelled"
-        with contextlib.suppress(asyncio.CancelledError):
-            if act is Act.START:
-                result = await hands.start(self._runner, service)
-            else:
-                result = await hands.stop(
-                    self._runner,
-                    service,
-                    state,
-                    ran=entry.ran,
-                    listened=service.name in self._listened,
-                )
-            ok, words = result.ok, f"{result.words} ({result.seconds:.2f} s)"
-        self._carry(self._board.done(service.name, act, ok, words, self._now()))
-
-    def _note(self) -> None:
+    def note(self) -> None:
         """Write down what runs here, before anything is done about it."""
-        entries = self._board.entries
+        entries = [entry for group in self._groups.values() for entry in group.board.entries]
         what = [(e.service.name, e.service.stop, e.phase, e.restarts) for e in entries]
         if what == self._noted:
             return
@@ -219,81 +245,20 @@ class Daemon:
             self._noted = what
         except OSError as error:
             path = self._run_dir / record.FILE
-            self._event("err", f"{path}: cannot be written ({error.strerror}); see what fills it")
+            self.event("err", f"{path}: cannot be written ({error.strerror}); see what fills it")
 
-    # -- checks ----------------------------------------------------------------------------------
-
-    def _watch(self) -> None:
-        role = self._board.role_now
-        wanted = (tuple(watched(self._board.entries, role)), role.holding)
-        if wanted == self._watching:
-            return
-        if wanted[1] != self._watching[1]:
-            self._verdicts, self._suspicion = Verdicts(), Suspicion()
-        self._watching = wanted
-        self._engine.watch(self._verdicts.watch(wanted[0], self._now(), patient=not wanted[1]))
-        if not wanted[0]:
-            self._events(self._board.complain("", self._now()))
-
-    def _result(self, watch: Watch, result: Result) -> bool:
-        for seen in self._verdicts.take(watch, result):
-            name, now = seen.service.name, self._now()
-            if self._board.role_now.holding:
-                if seen.good and name not in self._listened and hands.listens(seen.service):
-                    self._listened.add(name)
-                self._carry(self._board.checked(name, seen.good, seen.words, now, down=seen.down))
-            elif seen.good:
-                self._suspicion.well()
-                if self._board.complaint.startswith(f"{name}: "):
-                    self._events(self._board.complain("", now))
-                    self._tell()
-            elif seen.down and not self._board.complaint:
-                self._suspect(name, seen.words, result.at)
-        starting = any(e.phase is Phase.STARTING for e in self._board.entries)
-        return starting or self._verdicts.changing(watch)
-
-    def _suspect(self, name: str, words: str, began: float) -> None:
-        match self._suspicion.failed(began, self._now()):
-            case Next.TEST:
-                test = asyncio.get_running_loop().create_task(self._test(name, words))
-                self._tests.add(test)
-                test.add_done_callback(self._tests.discard)
-            case Next.COMPLAIN:
-                complaint = f"{name}: {words} ({self._suspicion.found})"
-                self._events(self._board.complain(complaint, self._now()))
-                self._tell()
-
-    async def _test(self, name: str, words: str) -> None:
-        """See whether it is our own network that does not work."""
-        works, found = await gateway.reachable()
-        known = self._suspicion.blamed
-        self._suspicion.tested(works, found, self._now())
-        if works or known:
-            return
-        text = f"{name} of the partner is not reached ({words}), but neither is the {found}"
-        self._event("err", f"{text}: this router's own network seems to be at fault")
-
-    # -- telling ---------------------------------------------------------------------------------
-
-    def _events(self, deeds: list[Deed]) -> None:
-        for deed in deeds:
-            self._event(deed.level, deed.text)
-
-    def _event(self, level: str, text: str) -> None:
+    def event(self, level: str, text: str) -> None:
+        """Tell pulse what happened."""
         self._reporter.event(event(level, text))
 
     def _tell(self) -> None:
-        now = self._now()
-        state = snapshot(self._board, self._wall, now)
-        state["runner"], state["config"] = self._runner.name, {"digest": self._source.digest}
+        now = clock()
+        state = snapshot([g.board for g in self._groups.values()], self._wall, now)
+        state["runner"], state["config"] = self.runner.name, {"digest": self._source.digest}
         if state == self._told and now - self._told_at < TOLD:
             return
         self._told, self._told_at = state, now
         self._reporter.state(state)
-
-    @staticmethod
-    def _now() -> float:
-        return time.monotonic()
 
 
 def run(link_socket: socket.socket, config_path: Path, run_dir: Path) -> int:

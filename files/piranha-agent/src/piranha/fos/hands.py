@@ -29,6 +29,7 @@ def facts(service: Service, action: str, state: str) -> dict[str, str]:
     """Give the facts that a start_cmd or stop_cmd finds in its environment."""
     return {
         "PIRANHA_STATE": state,
+        "PIRANHA_GROUP": service.group,
         "PIRANHA_SERVICE": service.name,
         "PIRANHA_ACTION": action,
         "PIRANHA_ADDRESS": service.address,

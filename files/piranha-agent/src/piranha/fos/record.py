@@ -51,6 +51,7 @@ def write(run_dir: Path, entries: Iterable[Entry], wall: float) -> None:
                 "address": entry.service.address,
                 "port": entry.service.port,
                 "protocol": entry.service.protocol,
+                "group": entry.service.group,
             }
             for entry in entries
         ],
@@ -82,6 +83,7 @@ def _recorded(data: dict[str, Any]) -> Recorded:
         protocol=str(data["protocol"]),
         stop=tuple(str(word) for word in data["stop"]),
         stop_timeout=float(data["stop_timeout"]),
+        group=str(data.get("group", "")),
     )
     phase = _KNOWN.get(str(data["phase"]), Phase.UNKNOWN)
     return Recorded(service, phase, float(data["since"]), int(data["restarts"]))

@@ -26,7 +26,8 @@ class Service:
 
     start, stop: argument lists. watch: how it is checked; None where no check is possible.
     fall: failed checks in a row that count as a failure. max_restarts, restart_interval: how often
-    within which time it is started again here. critical: whether its failure moves all.
+    within which time it is started again here. critical: whether its failure moves its group.
+    group: services of one group move together; "" is one like others.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Service:
     critical: bool = True
     fall: int = 1
     watch: Watch | None = None
+    group: str = ""
 
     def __str__(self) -> str:
         return self.name
@@ -82,6 +84,7 @@ def _service(block: Virtual, addresses: Mapping[str, str]) -> Service:
         critical=section.flag("critical"),
         fall=section.number("fall") or 1,
         watch=_watch(section, address, port, addresses),
+        group=section.text("group") or "",
     )
 
 

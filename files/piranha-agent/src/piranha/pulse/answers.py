@@ -98,16 +98,26 @@ class Answers:
         return result if isinstance(result, dict) else {}
 
     async def _switchover(self, request: Request) -> dict[str, Any]:
-        """Let the partner take over. It is through when the heart answers, but for the partner."""
-        if FOS in self._wards:
-            raise Refusal(
-                "this router runs failover services, which must stop first; stop the piranha-pulse"
-                " service here, and start it again when the partner has them"
-            )
-        answer = await self._wards[HEART].request("switchover", ANSWER_LIMIT)
+        """Let the partner take over. It is through when the heart answers, but for the partner.
+
+        Failover services have to stop first, which takes its time: the answer tells which groups
+        have begun to, and how many seconds they may take.
+        """
+        fos, group = self._wards.get(FOS), request.arguments.get("group")
+        if fos is None:
+            if group is not None:
+                raise Refusal(
+                    "this router runs virtual servers; only failover services have groups"
+                )
+            answer = await self._wards[HEART].request("switchover", ANSWER_LIMIT)
+        else:
+            why = f"{user_name(request.uid)} asks for a switchover"
+            said = {"why": why} if group is None else {"why": why, "group": str(group)}
+            answer = await fos.request("move", ANSWER_LIMIT, said)
         if answer.get("ok") is not True:
-            raise Refusal(str(answer.get("error", "the heart refused without a reason")))
-        return {}
+            raise Refusal(str(answer.get("error", "refused without a reason")))
+        result = answer.get("result")
+        return result if isinstance(result, dict) else {}
 
     async def _version(self, request: Request) -> dict[str, Any]:
         return {"version": __version__}

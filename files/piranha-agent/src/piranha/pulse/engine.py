@@ -10,7 +10,7 @@ no other code.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from piranha import __version__
@@ -19,8 +19,9 @@ from .conversation import Accepted, Answer, Conversation, Memory
 from .facts import Facts
 from .handover import confirmed, receipt
 from .machine import HOLDING, Do, Input, Machine, State, Step, Timing
+from .members import MAIN, Member, Members
 from .wire import Heartbeat, Key, Kind, PeerState, Reason
-from .word import Word, decode, encode
+from .word import Word, decode
 
 
 class Deed(enum.Enum):
@@ -46,13 +47,17 @@ class Deed(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """One deed. `data` goes with SEND and TAKE, `sequence` with TAKE; `level`, `text` with LOG."""
+    """One deed. `data` goes with SEND and TAKE, `sequence` with TAKE; `level`, `text` with LOG.
+
+    group: whose addresses (members.py), where there are several.
+    """
 
     deed: Deed
     data: bytes = b""
     sequence: int = 0
     level: str = "info"
     text: str = ""
+    group: str = MAIN
 
 
 KEEP = 60.0
@@ -88,7 +93,8 @@ class Engine:
     """One router's heart without any input or output.
 
     keys: as Conversation takes them. new_session: gives 16 random bytes. digest: 8 bytes of the
-    configuration. Every method gives the effects to carry out, in order.
+    configuration. groups: their names, the main one first. Every method gives the effects to carry
+    out, in order.
     """
 
     def __init__(
@@ -98,8 +104,9 @@ class Engine:
         digest: bytes,
         new_session: Callable[[], bytes],
         now: float,
+        groups: tuple[str, ...] = (),
     ) -> None:
-        self.machine = Machine(timing, now)
+        self.members = Members(groups, timing, now)
         self.conversation = Conversation(
             keys, timing.role, timing.keepalive, timing.deadtime, new_session
         )
@@ -108,24 +115,34 @@ class Engine:
         """Whether the datagram received last came from the partner, if late: its path works."""
         self.partner_digest: bytes | None = None
         """The digest the partner sent last; None before its first heartbeat."""
-        self.word: Word | None = None
-        """What this router tells of its failover services; None: it has none."""
-        self.partner_word: Word | None = None
-        """What the partner said last of its own."""
-        self.unfit_for = ""
-        """Why this router gave the addresses up by itself; counts while it is in FAULT."""
         self.facts = Facts(__version__, takes=int.from_bytes(new_session()[:2], "big"))
         """What the partner is told of us; the shell sets the numbers."""
         self.partner_facts: Facts | None = None
         self._kept: bytes | None = None
         self._keep_at = now
 
-    def start(self, now: float, holding: bool, left: bool = False) -> list[Effect]:
+    @property
+    def machine(self) -> Machine:
+        """That of the main group, which stands for the router."""
+        return self.members.main.machine
+
+    def start(
+        self,
+        now: float,
+        holding: bool | Mapping[str, bool],
+        left: bool | Mapping[str, bool] = False,
+    ) -> list[Effect]:
         """Begin; `holding`: the kernel has the addresses and they were ours before.
 
-        left: it has some that are not to be here, and could not be removed.
+        left: it has some that are not to be here, and could not be removed. Both for all groups,
+        or for each by its name.
         """
-        return self._carry(self.machine.start(now, holding, left), now)
+        effects = []
+        for member in self.members:
+            has = holding if isinstance(holding, bool) else holding[member.name]
+            keeps = left if isinstance(left, bool) else left[member.name]
+            effects += self._carry(member.machine.start(now, has, keeps), now, member)
+        return effects
 
     def resume(self, session: bytes | None, memory: Memory | None, now: float) -> None:
         """Speak on where the heart before this one ended; to be called before `start`."""
@@ -133,7 +150,7 @@ class Engine:
 
     def woke(self, now: float) -> list[Effect]:
         """To be called first at each wake-up, before anything is read."""
-        return self._carry(self.machine.woke(now), now)
+        return self._each(lambda member: member.machine.woke(now), now)
 
     def received(self, data: bytes, now: float) -> list[Effect]:
         """A datagram from one of the partner's addresses."""
@@ -150,11 +167,14 @@ class Engine:
             self.conversation.rotate()
             effects.append(Effect(Deed.SESSION))
         self.partner_digest = verdict.beat.digest
-        self.partner_word = decode(verdict.beat.kind, verdict.beat.body) or self.partner_word
-        steps = self.machine.heard(verdict.beat.state, now, self._learn(verdict.beat))
-        if self.partner_facts is not None and self.partner_facts.wants:
-            steps += self.machine.wanted(now)
-        effects += self._carry(steps, now)
+        took, state = self._learn(verdict.beat), verdict.beat.state
+        news = decode(verdict.beat.kind, verdict.beat.body)
+        for member in self.members:
+            member.hear(news)
+            steps = member.machine.heard(member.said(state, news), now, took)
+            if self.partner_facts is not None and self.partner_facts.wants:
+                steps += member.machine.wanted(now)
+            effects += self._carry(steps, now, member)
         if verdict.introduced and not any(effect.deed is Deed.SEND for effect in effects):
             effects += self._send(now)
         if verdict.beat.kind is Kind.CONNECTIONS:
@@ -171,12 +191,18 @@ class Engine:
 
     def tick(self, now: float) -> list[Effect]:
         """To be called last at each wake-up, after everything was read."""
-        heard, cut_off = self.machine.partner is not None, self.machine.cut_off
-        steps = self.machine.tick(now) + self.machine.compare(self._serves_less(), now)
-        if heard and self.machine.partner is None:
-            self.conversation.silent(now)
-        told = [_CUT_OFF] if self.machine.cut_off and not cut_off else []
-        return [*told, *self._carry(steps, now), *self._keep(now)]
+        effects, silent, less = [], False, self._serves_less()
+        cut_off = self.members.cut_off
+        for member in self.members:
+            machine = member.machine
+            heard = machine.partner is not None
+            steps = machine.tick(now) + machine.compare(less, now)
+            if heard and machine.partner is None and not silent:
+                silent = True
+                self.conversation.silent(now)
+            effects += self._carry(steps, now, member)
+        told = [_CUT_OFF] if self.members.cut_off and not cut_off else []
+        return [*told, *effects, *self._keep(now)]
 
     def _keep(self, now: float) -> list[Effect]:
         """Have kept what the next heart must know, where it has changed, and now and then."""
@@ -213,54 +239,59 @@ class Engine:
             connections=facts.connections if connections is None else connections,
         )
 
-    def switch(self, now: float) -> tuple[str | None, list[Effect]]:
-        """Let the partner take over, as an operator asks; a sentence where that cannot be."""
-        refusal = self.machine.hindrance()
+    def switch(self, now: float, group: str | None = None) -> tuple[str | None, list[Effect]]:
+        """Let the partner take over, as an operator asks; a sentence where that cannot be.
+
+        group: whose addresses; None: those of the main one.
+        """
+        member = self.members.main if group is None else self.members[group]
+        refusal = member.machine.hindrance()
         if refusal is not None:
             return refusal, []
-        return None, self._carry(self.machine.switch(now), now)
+        return None, self._carry(member.machine.switch(now), now, member)
 
     def renew(self, now: float) -> list[Effect]:
         """The answer to RENEW, once everything before it is done."""
         self.conversation.rotate()
         return [Effect(Deed.SESSION), *self._send(now)]
 
-    def stuck(self, now: float) -> list[Effect]:
+    def stuck(self, now: float, group: str = MAIN) -> list[Effect]:
         """The answer to RELEASE where addresses are still here; what came after it is void."""
-        return self._carry(self.machine.stuck(now), now)
+        return self._one(group, lambda machine: machine.stuck(now), now)
 
-    def freed(self, now: float) -> list[Effect]:
+    def freed(self, now: float, group: str = MAIN) -> list[Effect]:
         """The answer to RELEASE where all are gone."""
-        return self._carry(self.machine.freed(now), now)
+        return self._one(group, lambda machine: machine.freed(now), now)
 
-    def lost(self, now: float) -> list[Effect]:
+    def lost(self, now: float, group: str = MAIN) -> list[Effect]:
         """The answer to LOOK where the kernel does not hold the addresses."""
-        return self._carry(self.machine.lost(now), now)
+        return self._one(group, lambda machine: machine.lost(now), now)
 
-    def failed(self, now: float) -> list[Effect]:
+    def failed(self, now: float, group: str = MAIN) -> list[Effect]:
         """The answer to ACQUIRE where no address could be set."""
-        self.unfit_for = ""
-        return self._carry(self.machine.failed(now), now)
+        self.members[group].unfit_for = ""
+        return self._one(group, lambda machine: machine.failed(now), now)
 
-    def carrier(self, linked: bool, now: float) -> list[Effect]:
+    def carrier(self, linked: bool, now: float, group: str = MAIN) -> list[Effect]:
         """Whether all interfaces of the virtual addresses have their link, now and until told."""
-        return self._carry(self.machine.carrier(linked, now), now)
+        return self._one(group, lambda machine: machine.carrier(linked, now), now)
 
-    def unfit(self, why: str, now: float) -> list[Effect]:
+    def unfit(self, why: str, now: float, group: str = MAIN) -> list[Effect]:
         """Let the partner have the addresses, since they are of no use here. why: in words."""
-        self.unfit_for = why
-        return self._carry(self.machine.failed(now), now, why)
+        member = self.members[group]
+        member.unfit_for = why
+        return self._carry(member.machine.failed(now), now, member, why)
 
-    def say(self, word: Word, now: float) -> list[Effect]:
+    def say(self, words: Mapping[str, Word], now: float) -> list[Effect]:
         """Tell the partner something else of our services from now on, and at once."""
-        if word == self.word:
-            return []
-        self.word = word
-        return self._send(now)
+        news = [m for m in self.members if words.get(m.name, m.word) != m.word]
+        for member in news:
+            member.word = words[member.name]
+        return self._send(now) if news else []
 
     def stop(self, now: float) -> list[Effect]:
         """Hand over and end."""
-        return self._carry(self.machine.stop(now), now)
+        return self._each(lambda member: member.machine.stop(now), now)
 
     def goodbye(self, now: float) -> bytes:
         """Give the datagram that GOODBYE sends."""
@@ -306,62 +337,110 @@ class Engine:
         self.conversation.role = timing.role
         self.conversation.digest = digest
         self.conversation.pace(timing.keepalive, timing.deadtime)
-        return self._carry(self.machine.retime(timing, now), now)
+        return self._each(lambda member: member.machine.retime(timing, now), now)
+
+    def regroup(self, holding: Mapping[str, bool], timing: Timing, now: float) -> list[Effect]:
+        """Have other groups from now on; as Members.change takes them."""
+        effects = []
+        for member, steps in self.members.change(holding, timing, now):
+            effects += self._carry(steps, now, member)
+        return effects
 
     def next_at(self) -> float:
         """When `tick` is due at the latest."""
-        return self.machine.next_at()
+        return min(member.machine.next_at() for member in self.members)
 
     @property
     def holding(self) -> bool:
-        """Whether this router is to have the addresses."""
-        return self.machine.state in HOLDING
+        """Whether this router is to have any of the addresses."""
+        return any(member.machine.state in HOLDING for member in self.members)
 
-    def _carry(self, steps: list[Step], now: float, why: str = "") -> list[Effect]:
+    def _each(self, ask: Callable[[Member], list[Step]], now: float) -> list[Effect]:
+        effects = []
+        for member in self.members:
+            effects += self._carry(ask(member), now, member)
+        return effects
+
+    def _one(self, group: str, ask: Callable[[Machine], list[Step]], now: float) -> list[Effect]:
+        member = self.members[group]
+        return self._carry(ask(member.machine), now, member)
+
+    def _carry(
+        self, steps: list[Step], now: float, member: Member | None = None, why: str = ""
+    ) -> list[Effect]:
+        member = member or self.members.main
         effects: list[Effect] = []
         for step in steps:
             if step.before is not step.after:
-                effects.append(_told(step, why))
+                effects.append(_told(step, why, "" if self.members.alone else member.name))
             for do in step.do:
-                effects += self._do(do, step.after, now)
+                effects += self._do(do, step, now, member)
         return effects
 
-    def _do(self, do: Do, state: State, now: float) -> list[Effect]:
+    def _do(self, do: Do, step: Step, now: float, member: Member) -> list[Effect]:
         match do:
             case Do.SEND:
-                return self._send(now, self.machine.said(state))
+                if step.why is Input.BEAT and member is not self.members.main:
+                    return []  # one heartbeat speaks for all
+                return self._send(now, member.machine.said(step.after), member=member)
             case Do.GOODBYE:
-                return [Effect(Deed.GOODBYE)] * (GOODBYES if self.machine.timing.partnered else 0)
+                return self._goodbyes(step, now, member)
             case Do.HAND_OVER:
                 # To a partner that is not there, or holds the addresses too, nothing moves.
-                ready = self.machine.partner is PeerState.STANDBY
-                return [Effect(Deed.HAND_OVER)] if ready else []
+                ready = member.machine.partner is PeerState.STANDBY
+                return [Effect(Deed.HAND_OVER, group=member.name)] if ready else []
             case Do.DISTRUST:
                 self.conversation.distrust(now)
                 return []
             case Do.ACQUIRE:
                 self.facts = replace(self.facts, takes=self.facts.takes + 1)
-                return [Effect(Deed.ACQUIRE)]
+                return [Effect(Deed.ACQUIRE, group=member.name)]
             case Do.RENEW:
-                return [Effect(Deed.RENEW)]
+                # Where no session has ended there is nothing to renew.
+                return [Effect(Deed.RENEW)] if self.members.alone else self._send(now)
             case Do.RELEASE:
-                return [Effect(Deed.RELEASE)]
+                return [Effect(Deed.RELEASE, group=member.name)]
             case Do.ANNOUNCE:
-                return [Effect(Deed.ANNOUNCE)]
+                return [Effect(Deed.ANNOUNCE, group=member.name)]
             case Do.LOOK:
-                return [Effect(Deed.LOOK)]
+                return [Effect(Deed.LOOK, group=member.name)]
+
+    def _goodbyes(self, step: Step, now: float, member: Member) -> list[Effect]:
+        """Say goodbye for a group: by the router's own, where that is all there is."""
+        if not member.machine.timing.partnered:
+            return []
+        if self.members.alone or self.members.ended:
+            return [Effect(Deed.GOODBYE)] * GOODBYES
+        if step.after is State.STOPPED:
+            return []  # the last one says it for all
+        return [
+            effect
+            for _unused in range(GOODBYES)
+            for effect in self._send(now, PeerState.LEAVING, member=member)
+        ]
 
     def _send(
-        self, now: float, state: PeerState | None = None, answer: Answer | None = None
+        self,
+        now: float,
+        state: PeerState | None = None,
+        answer: Answer | None = None,
+        member: Member | None = None,
     ) -> list[Effect]:
-        if not self.machine.timing.partnered:
+        """Tell the partner what we are. state: what is said of one group, the main one if none."""
+        main = self.members.main
+        if not main.machine.timing.partnered:
             return []
-        said = self.machine.said() if state is None else state
+        member = member or main
+        said = member.machine.said() if state is None else state
         if (wants := self._wants(now)) is not self.facts.wants:
             self.facts = replace(self.facts, wants=wants)
-        body = self.facts.encode() if self.word is None else encode(self.word)
-        kind = Kind.FACTS if self.word is None else Kind.SERVICES
-        return [Effect(Deed.SEND, self.conversation.compose(said, now, answer, kind, body))]
+        # The head speaks of the router: a group that leaves is not all of it.
+        leaves = said is PeerState.LEAVING and not self.members.alone
+        head = main.machine.said() if leaves or member is not main else said
+        body = self.facts.encode() if main.word is None else self.members.body(member, said)
+        kind = Kind.FACTS if main.word is None else Kind.SERVICES
+        data = self.conversation.compose(head, now, answer, kind, body)
+        return [Effect(Deed.SEND, data, group=member.name)]
 
     # -- what an operator asks ----------------------------------------------------------------
 
@@ -374,7 +453,7 @@ class Engine:
             return []
         said: list[str] = []
         recent = now - 2 * self.machine.timing.deadtime - self.machine.timing.keepalive
-        if self.machine.cut_off:
+        if self.members.cut_off:
             said.append(
                 f"neither {partner} nor a witness is heard: this router seems to be cut off and"
                 f" takes nothing; check its network"
@@ -389,11 +468,13 @@ class Engine:
             said.append(
                 f"lvs.cf here and on {partner} differ: compare the files and reload the older one"
             )
-        if self.machine.state is State.CONTESTED:
-            said.append(f"{partner} holds the virtual addresses as well")
-        if self.machine.state is State.FAULT and self.machine.linked:
-            unset = "the virtual addresses could not be set here; see the log"
-            said.append(self.unfit_for or unset)
+        for member in self.members:
+            state, label = member.machine.state, f"group {member.name}: " if member.name else ""
+            if state is State.CONTESTED:
+                said.append(f"{label}{partner} holds the virtual addresses as well")
+            if state is State.FAULT and member.machine.linked:
+                unset = "the virtual addresses could not be set here; see the log"
+                said.append(f"{label}{member.unfit_for or unset}")
         return said
 
 
@@ -417,11 +498,14 @@ _WHY_SILENT = {
 """Reasons that explain a silence, the likeliest first."""
 
 
-def _told(step: Step, why: str = "") -> Effect:
+def _told(step: Step, why: str, group: str) -> Effect:
+    label = f" of group {group}" if group else ""
     outcome = _OUTCOME[step.before in HOLDING, step.after in HOLDING]
     level = _LEVELS.get(step.why, "notice")
     return Effect(
         Deed.LOG,
         level=level,
-        text=f"{why or step.why.value}: {outcome} ({step.before.value} -> {step.after.value})",
+        text=f"{why or step.why.value}: {outcome}{label} "
+        f"({step.before.value} -> {step.after.value})",
+        group=group,
     )

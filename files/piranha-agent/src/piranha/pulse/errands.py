@@ -11,9 +11,10 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from piranha.commands.command import Command
 from piranha.commands.runner import Runner
 
-from .hooks import Commands, Queue
+from .hooks import Commands, Queue, views
 
 Tell = Callable[[str, str], None]
 """A level and a sentence for the log."""
@@ -25,14 +26,19 @@ class Errands:
     def __init__(
         self, config: str, runner: Runner, commands: Callable[[], Commands], tell: Tell
     ) -> None:
-        self._queue = Queue(config)
+        self._config = config
+        self._queues: dict[str, Queue] = {}
         self._runner, self._commands, self._tell = runner, commands, tell
         self._task: asyncio.Task[None] | None = None
         self._explained = False
 
     def see(self, heart: Mapping[str, Any]) -> None:
         """Take a snapshot of the heart, and begin to run what is to be run for it."""
-        if self._queue.see(heart) and self._task is None:
+        news = False
+        for group, view in views(heart).items():
+            queue = self._queues.setdefault(group, Queue(self._config))
+            news = queue.see(view) or news
+        if news and self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def finish(self, limit: float) -> None:
@@ -45,15 +51,23 @@ class Errands:
 
     async def _run(self) -> None:
         try:
-            while waiting := self._queue.take(self._commands()):
+            while waiting := self._next():
                 for command in waiting:
                     self._explain()
                     result = await self._runner.run(command)
-                    state = command.facts["PIRANHA_STATE"]
-                    told = result.told(f"{command.name} for state {state}")
+                    state, group = command.facts["PIRANHA_STATE"], command.facts["PIRANHA_GROUP"]
+                    label = f" of group {group}" if group else ""
+                    told = result.told(f"{command.name} for state {state}{label}")
                     self._tell("notice" if result.ok else "err", told)
         finally:
             self._task = None
+
+    def _next(self) -> list[Command]:
+        """Give what is to be run for the next group for which something is."""
+        for queue in tuple(self._queues.values()):
+            if waiting := queue.take(self._commands()):
+                return waiting
+        return []
 
     def _explain(self) -> None:
         if self._explained or self._runner.certain:

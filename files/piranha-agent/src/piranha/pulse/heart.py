@@ -28,7 +28,8 @@ from . import counting, ledger, report
 from .arrival import Arrival
 from .engine import Deed, Effect, Engine
 from .heart_settings import HeartSettings
-from .holding import Holding, Outcome
+from .holding import Outcome
+from .holdings import Holdings
 from .parting import Parting
 from .pathways import Pathways
 from .priority import outlive_parent, raise_priority
@@ -44,6 +45,8 @@ TICKS = 16
 """Ticks in a dead time: pulse, which waits for half of one, counts a stop of seven as none."""
 TELL = 1.0
 """Seconds between two snapshots of the state when nothing changes."""
+_SAY = frozenset({Deed.SEND, Deed.GOODBYE, Deed.RENEW})
+"""Deeds that tell the partner what was to become of the addresses."""
 GOODBYE_GAP = 0.003
 """Seconds after each goodbye, so that one short burst of loss does not take all."""
 
@@ -64,7 +67,7 @@ class Heart:
         self._addresses = Addresses(netlink)
         self._settings, keys = read_settings(config_path, self._addresses)
         self._paths = self._open(self._settings)
-        self._holding = Holding(self._addresses, self._settings.addresses, run_dir, self._log)
+        self._holdings = Holdings(self._addresses, self._settings.groups, run_dir, self._log)
         now = clock()
         self._engine = Engine(
             # A lone primary sends nothing; its conversation still wants a key to hold.
@@ -73,9 +76,10 @@ class Heart:
             self._settings.digest,
             lambda: os.urandom(SESSION_SIZE),
             now,
+            tuple(self._settings.groups),
         )
-        if self._settings.fos:
-            self._engine.word = UNSURE
+        for member in self._engine.members if self._settings.fos else ():
+            member.word = UNSURE
         self._arrival = Arrival(self._settings.services)
         self._syncing = Syncing(self._settings.sync)
         self._witnesses = Witnesses(self._settings.witnesses, self._own, netlink, now)
@@ -93,7 +97,7 @@ class Heart:
     def live(self) -> int:
         """Run until asked to stop, or until pulse has gone."""
         self._log("info", raise_priority())
-        self._holding.complain()
+        self._holdings[self._engine.members.main.name].complain()
         self._watch()
         now = clock()
         before = ledger.read_session(self._run_dir)
@@ -101,8 +105,7 @@ class Heart:
         if before is not None and before.resumable:
             self._engine.resume(before.sessions[0], before.memory, now)
         self._note_session()
-        ours = self._holding.adopt(now)
-        self._carry(self._engine.start(now, ours, self._holding.unreleased), now)
+        self._carry(self._engine.start(now, *self._holdings.adopt(now)), now)
         self._see_links(now)
         self._arrival.clear()
         while not self._ending:
@@ -112,13 +115,14 @@ class Heart:
     def _watch(self) -> None:
         self._poll = select.poll()
         self._poll.register(self._link, select.POLLIN)
-        self._poll.register(self._holding, select.POLLIN)
+        for _name, holding in self._holdings:
+            self._poll.register(holding, select.POLLIN)
         for path in self._paths.sockets:
             self._poll.register(path, select.POLLIN)
 
     def _turn(self) -> None:
         """Wait, then: see how long we were away, read all that waits, see what is due."""
-        parts = (self._engine, self._holding, self._arrival, self._syncing, self._witnesses)
+        parts = (self._engine, self._holdings, self._arrival, self._syncing, self._witnesses)
         due = min(when for part in parts if (when := part.next_at()) is not None)
         due = min(due, self._ticked_at + self._settings.timing.deadtime / TICKS)
         # Rounded up: waking a moment early would cost a second turn.
@@ -128,23 +132,24 @@ class Heart:
         self._carry(self._engine.woke(now), now)
         if not self._linked:
             self._await_link(now)
-        word = self._engine.partner_word
+        words = self._engine.members.words
         for route, data in self._paths.receive(ready):
             effects = self._engine.received(data, now)
             if self._engine.genuine:
                 self._paths.heard(route, now)
             self._carry(effects, now)
-        if self._engine.partner_word != word:
+        if self._engine.members.words != words:
             self._tell(now)  # fos may wait for it
-        if self._holding.fileno() in ready:
+        if any(holding.fileno() in ready for _name, holding in self._holdings):
             self._heed(now)
-        for level, text in self._witnesses.step(self._engine.machine, now):
+        for level, text in self._witnesses.step(self._engine.members.waiting(now), now):
             self._log(level, text)
+        self._engine.members.share_witness()
         self._carry(self._engine.tick(now), now)
         if (taken := self._arrival.step(now)) is not None:
             self._carry(self._engine.take(taken, now), now)
         self._log("notice", self._arrival.news())
-        self._holding.step(now)
+        self._holdings.step(now)
         self._syncing.step(now, busy=self._arrival.busy)
         self._tick(now)
         if self._link.fileno() in ready:
@@ -161,21 +166,25 @@ class Heart:
         own = frozenset(ip_address(route.own) for route in self._settings.routes)
         self._linked = self._addresses.linked(own)
         if not self._linked:
-            self._engine.machine.unlinked(now)
+            for member in self._engine.members:
+                member.machine.unlinked(now)
 
     def _heed(self, now: float) -> None:
         """See what somebody has done to the addresses or their interfaces."""
-        gone = self._holding.heed(now, self._engine.holding)
+        members = self._engine.members
+        gone = [name for name, one in self._holdings if one.heed(now, members[name].holding)]
         self._see_links(now)
-        if gone and self._engine.holding:
-            self._carry(self._engine.lost(now), now)
+        for name in gone:
+            if members[name].holding:
+                self._carry(self._engine.lost(now, name), now)
 
     def _see_links(self, now: float) -> None:
         """Stand back while an interface of the addresses has no link, if the file says so."""
-        linked = self._holding.linked or not self._settings.monitor_links
-        if linked != self._engine.machine.linked:
-            self._carry(self._engine.carrier(linked, now), now)
-            self._part()
+        for name, holding in self._holdings:
+            linked = holding.linked or not self._settings.monitor_links
+            if linked != self._engine.members[name].machine.linked:
+                self._carry(self._engine.carrier(linked, now, name), now)
+                self._part()
 
     def _part(self) -> None:
         """Say what became of a hand-over that is through."""
@@ -189,8 +198,9 @@ class Heart:
         if now - self._ticked_at >= timing.deadtime / TICKS / 2:
             self._ticked_at = now
             self._reporter.tick()
-        if self._engine.holding and self._holding.mend_due(now):
-            self._acquire(now)
+        for name, holding in self._holdings:
+            if self._engine.members[name].holding and holding.mend_due(now):
+                self._acquire(name, now)
         if timing.preempt and now - self._counted_at >= counting.EVERY:
             self._counted_at = now
             self._engine.tell(connections=counting.connections())
@@ -201,15 +211,18 @@ class Heart:
 
     def _carry(self, effects: list[Effect], now: float) -> None:
         changed = False
+        void: set[str] = set()
         for effect in effects:
+            if void and (effect.group in void or effect.deed in _SAY):
+                continue  # it was meant for one who has the addresses, or has not
             match effect.deed:
                 case Deed.SEND:
                     self._paths.send(effect.data)
                 case Deed.ACQUIRE | Deed.RELEASE | Deed.LOOK:
-                    if not self._move(effect.deed, now):
-                        break  # what follows was meant for one who has the addresses, or has not
+                    if not self._move(effect, now):
+                        void.add(effect.group)
                 case Deed.ANNOUNCE:
-                    self._holding.announce(now)
+                    self._holdings[effect.group].announce(now)
                 case Deed.SESSION:
                     self._note_session()
                 case Deed.HAND_OVER:
@@ -229,32 +242,33 @@ class Heart:
         if changed:
             self._tell(now)
 
-    def _move(self, deed: Deed, now: float) -> bool:
+    def _move(self, effect: Effect, now: float) -> bool:
         """Set, remove or look for the addresses; False, and the engine knows, where that failed."""
-        if deed is Deed.ACQUIRE:
-            return self._acquire(now)
-        if deed is Deed.RELEASE:
-            return self._release(now)
-        if self._holding.gone():
-            self._carry(self._engine.lost(now), now)
+        if effect.deed is Deed.ACQUIRE:
+            return self._acquire(effect.group, now)
+        if effect.deed is Deed.RELEASE:
+            return self._release(effect.group, now)
+        if self._holdings[effect.group].gone():
+            self._carry(self._engine.lost(now, effect.group), now)
             return False
         return True
 
-    def _acquire(self, now: float) -> bool:
+    def _acquire(self, group: str, now: float) -> bool:
         """Set the addresses; False, and the engine knows, where none could be set."""
-        outcome = self._holding.acquire(now)
+        outcome = self._holdings[group].acquire(now)
         if outcome is Outcome.FAILED:
-            self._carry(self._engine.failed(now), now)
+            self._carry(self._engine.failed(now, group), now)
         elif outcome is Outcome.MENDED:
-            self._holding.announce(now)
+            self._holdings[group].announce(now)
         return outcome is not Outcome.FAILED
 
-    def _release(self, now: float) -> bool:
+    def _release(self, group: str, now: float) -> bool:
         """Remove the addresses; False, and the engine knows, where some are still here."""
-        done = self._holding.release()
+        done = self._holdings[group].release()
         if not done:
             self._part()
-        self._carry(self._engine.freed(now) if done else self._engine.stuck(now), now)
+        engine = self._engine
+        self._carry(engine.freed(now, group) if done else engine.stuck(now, group), now)
         return done
 
     def _note_session(self) -> None:
@@ -283,7 +297,7 @@ class Heart:
         self._told_at = now
         patience = self._settings.timing.deadtime * 2
         waiting = now - self._begun < patience
-        problems = self._holding.troubles()
+        problems = self._holdings.troubles()
         problems += [self._syncing.problem] if self._syncing.problem else []
         state = report.snapshot(self._engine, self._settings, problems, self._reason, now)
         state["links"] = report.links(self._paths, patience, now)
@@ -294,7 +308,7 @@ class Heart:
         state["problems"] += self._witnesses.problems(machine, now)
         if waiting:  # until then silence is no news
             state["problems"] = problems
-        self._reporter.state(state, self._holding.problems)
+        self._reporter.state(state, self._holdings.problems)
 
     def _hear(self, now: float) -> None:
         for message in self._link.receive():
@@ -302,7 +316,7 @@ class Heart:
                 case "stop":
                     self._reporter.answer(message.get("ask"), self._stop(now))
                 case "switchover":
-                    self._reporter.answer(message.get("ask"), self._switch(now))
+                    self._reporter.answer(message.get("ask"), self._switch(message, now))
                 case "reload":
                     self._reporter.answer(message.get("ask"), self._reload(now))
                 case "facts":
@@ -332,17 +346,26 @@ class Heart:
         """What pulse asks in the name of fos: another word to the partner, or to let go."""
         said = message.get("with")
         said = said if isinstance(said, dict) else {}
-        if message.get("do") == "unfit":
-            self._carry(self._engine.unfit(str(said.get("why")), now), now)
-        elif (word := from_json(said)) is not None:
-            self._carry(self._engine.say(word, now), now)
+        known = {member.name for member in self._engine.members}
+        if message.get("do") == "unfit" and said.get("group") in known:
+            effects = self._engine.unfit(str(said.get("why")), now, str(said.get("group")))
+            self._carry(effects, now)
+        elif isinstance(groups := said.get("groups"), dict):
+            words = {name: from_json(word) for name, word in groups.items() if name in known}
+            told = {name: word for name, word in words.items() if word is not None}
+            self._carry(self._engine.say(told, now), now)
         self._reporter.answer(message.get("ask"))
 
-    def _switch(self, now: float) -> str | None:
+    def _switch(self, message: dict[str, Any], now: float) -> str | None:
         """Let the partner take over and stay; a sentence where that cannot be."""
-        refusal, effects = self._engine.switch(now)
+        said = message.get("with")
+        group = said.get("group") if isinstance(said, dict) else None
+        member = self._engine.members.find(group)
+        if member is None:
+            return f"there is no group {group!r}; see piranha status for those that are there"
+        refusal, effects = self._engine.switch(now, member.name)
         self._carry(effects, now)
-        if refusal is None and self._engine.holding:
+        if refusal is None and member.holding:
             refusal = "the addresses could not be removed here, so nothing was switched over"
         return refusal
 
@@ -352,8 +375,8 @@ class Heart:
         self._carry(self._engine.stop(now), now)
         self._part()
         self._arrival.end()
-        if self._holding.unreleased:
-            return "; ".join(self._holding.problems)  # the ledger tells others what is still here
+        if self._holdings.unreleased:
+            return "; ".join(self._holdings.problems)  # the ledger tells others what is still here
         ledger.forget(self._run_dir)
         return None
 
@@ -376,16 +399,23 @@ class Heart:
         self._arrival.services = settings.services
         self._syncing.want(settings.sync)
         self._witnesses = self._witnesses.want(settings.witnesses, self._own, now)
+        self._regroup(settings, now)
         self._watch()
-        failed = self._holding.exchange(settings.addresses, now, self._engine.holding)
-        if failed:
-            self._carry(self._engine.failed(now), now)
         self._see_links(now)
         keys = keys or self._engine.conversation.keys
         self._carry(self._engine.reload(keys, settings.timing, settings.digest, now), now)
         self._note_session()
         self._tell(now)
         return None
+
+    def _regroup(self, settings: HeartSettings, now: float) -> None:
+        """Hold the addresses of the new configuration, those of each group where that one is."""
+        holding = {member.name: member.holding for member in self._engine.members}
+        begins = self._holdings.begins(settings.groups, holding)
+        failed = self._holdings.exchange(settings.groups, now, begins)
+        self._carry(self._engine.regroup(begins, settings.timing, now), now)
+        for group in failed:
+            self._carry(self._engine.failed(now, group), now)
 
     def _open(self, settings: HeartSettings, old: Pathways | None = None) -> Pathways:
         try:

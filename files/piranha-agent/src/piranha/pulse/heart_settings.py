@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -16,6 +17,7 @@ from piranha.net.rtnetlink import Address
 
 from .handover import Services
 from .machine import Timing
+from .members import MAIN
 from .syncing import SyncSettings
 from .wire import DIGEST_SIZE, Role
 
@@ -41,7 +43,9 @@ class HeartSettings:
     """Public first; empty where there is no partner."""
     port: int
     key_file: Path
-    addresses: tuple[VirtualAddress, ...]
+    groups: Mapping[str, tuple[VirtualAddress, ...]]
+    """The virtual addresses of each group, the main one first; one without a name is all there is
+    but for failover services."""
     monitor_links: bool
     """Whether an interface of the addresses without a link makes this router stand back."""
     sync: SyncSettings | None
@@ -53,6 +57,11 @@ class HeartSettings:
     """The addresses are those of failover services."""
     witnesses: tuple[str, ...] = ()
     """Who is asked whether this router is the one that is cut off: addresses, or `gateway`."""
+
+    @property
+    def addresses(self) -> tuple[VirtualAddress, ...]:
+        """All of them."""
+        return tuple(one for wanted in self.groups.values() for one in wanted)
 
     @property
     def role(self) -> Role:
@@ -96,7 +105,7 @@ def extract(config: Config, own: frozenset[Address]) -> HeartSettings:
         routes=_routes(section, role, primary, backup) if partnered else (),
         port=section.number("heartbeat_port") or 539,
         key_file=Path(section.text("heartbeat_key_file") or "/etc/piranha/heartbeat.key"),
-        addresses=_virtual_addresses(config, role),
+        groups=_virtual_addresses(config, role),
         monitor_links=bool(section.number("monitor_links")),
         sync=_sync(section),
         services=Services(config),
@@ -194,16 +203,22 @@ def _witnesses(section: Section) -> tuple[str, ...]:
     return words
 
 
-def _virtual_addresses(config: Config, role: Role) -> tuple[VirtualAddress, ...]:
-    found: dict[Address, VirtualAddress] = {}
+def _virtual_addresses(config: Config, role: Role) -> dict[str, tuple[VirtualAddress, ...]]:
+    found: dict[str, dict[Address, VirtualAddress]] = {}
     fos = config.globals.text("service") == "fos"
     for block in config.in_use():
         if block.settings.flag("active"):
             kind = "failover" if fos else "virtual"
-            _collect(found, block.settings, "address", role, f"{kind} {block.name}")
+            group = (block.settings.text("group") if fos else None) or MAIN
+            listed = found.setdefault(group, {})
+            _collect(listed, block.settings, "address", role, f"{kind} {block.name}")
     if config.globals.text("network") == "nat" and not fos:
-        _collect(found, config.globals, "nat_router", role, "nat_router")
-    return tuple(found.values())
+        _collect(found.setdefault(MAIN, {}), config.globals, "nat_router", role, "nat_router")
+    if not found:
+        return {MAIN: ()}
+    # Services without a group come first, wherever they stand: theirs is the main group.
+    names = sorted(found, key=lambda name: name != MAIN)
+    return {name: tuple(found[name].values()) for name in names}
 
 
 def _collect(

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from piranha.net.addresses import Addresses, VirtualAddress
 from piranha.net.announce import Announcer
+from piranha.net.rtnetlink import Address
 from piranha.net.watch import Watch
 
 from . import ledger
@@ -44,18 +45,23 @@ class Holding:
     """The virtual addresses of this router, as its kernel has them.
 
     wanted: those of the configuration. log: takes a level and a sentence. Times are of the
-    heart's clock, in seconds.
+    heart's clock, in seconds. group: whose they are, where services have groups (holdings.py).
     """
 
     def __init__(
-        self, addresses: Addresses, wanted: tuple[VirtualAddress, ...], run_dir: Path, log: Log
+        self,
+        addresses: Addresses,
+        wanted: tuple[VirtualAddress, ...],
+        run_dir: Path,
+        log: Log,
+        group: str = "",
     ) -> None:
         self.problems: list[str] = []
         """What is wrong with the addresses now, a sentence each."""
         self.unreleased = False
         """Whether addresses that are to be nowhere here are here still."""
         self._addresses, self._wanted = addresses, wanted
-        self._run_dir, self._log = run_dir, log
+        self._run_dir, self._log, self._group = run_dir, log, group
         self._mended_at = 0.0
         self._gone_told_at = float("-inf")
         self._watch = Watch()  # before anything is read, so that no change is missed
@@ -64,6 +70,12 @@ class Holding:
             self._announcer: Announcer | None = Announcer()
         except PermissionError:
             self._announcer = None
+
+    def close(self) -> None:
+        """Watch and announce no more; touches no address."""
+        self._watch.close()
+        if self._announcer is not None:
+            self._announcer.close()
 
     def fileno(self) -> int:
         """The descriptor to wait for: when it can be read, `heed` has something to do."""
@@ -171,18 +183,19 @@ class Holding:
         """Whether the kernel lacks an address that it shall have."""
         return bool(self._addresses.missing(self._wanted))
 
-    def adopt(self, now: float) -> bool:
+    def adopt(self, now: float, others: frozenset[Address] = frozenset()) -> bool:
         """See what the kernel holds; True where the addresses are there and ours to hold.
 
-        What an earlier heart has set and is no longer wanted goes; so does a part that nobody
-        was to hold, as a crash in the middle of letting go leaves it.
+        others: addresses that are not looked at, since they are another group's. What an earlier
+        heart has set and is no longer wanted goes; so does a part that nobody was to hold, as a
+        crash in the middle of letting go leaves it.
         """
         wanted = self._wanted
-        listed = ledger.read_addresses(self._run_dir)
+        listed = ledger.read_addresses(self._run_dir, self._group)
         missing = self._addresses.missing(wanted)
         held = [entry for entry in wanted if entry not in missing]
         ours = bool(held) and (listed.hold if listed.found else not missing)
-        stale = [entry for entry in listed.addresses if entry not in wanted]
+        stale = [one for one in listed.addresses if one not in wanted and one.ip not in others]
         problems = self._addresses.release(stale if ours else [*stale, *held])
         for problem in problems:
             self._log("err", problem)
@@ -197,16 +210,24 @@ class Holding:
             self.announce(now, missing)  # who has the others knows it already
         return ours
 
-    def exchange(self, wanted: tuple[VirtualAddress, ...], now: float, holding: bool) -> bool:
+    def exchange(
+        self,
+        wanted: tuple[VirtualAddress, ...],
+        now: float,
+        holding: bool,
+        others: frozenset[Address] = frozenset(),
+    ) -> bool:
         """Want other addresses from now on; touches none of those that stay as they are.
 
-        holding: whether they are held now. Gives whether nothing could be set.
+        holding: whether they are held now. others: addresses that stay here whatever this one
+        wants. Gives whether nothing could be set.
         """
         before, self._wanted = self._wanted, wanted
         self._carriers = self._addresses.carriers(wanted)
         if not holding or before == wanted:
             return False
-        for problem in self._addresses.release(e for e in before if e not in wanted):
+        stale = [one for one in before if one not in wanted and one.ip not in others]
+        for problem in self._addresses.release(stale):
             self._log("err", problem)
         # All, since one that has gone may have taken others of its network with it.
         if self.acquire(now) is Outcome.FAILED:
@@ -216,9 +237,9 @@ class Holding:
 
     def _note(self, hold: bool) -> None:
         try:
-            ledger.write_addresses(self._run_dir, self._wanted, hold)
+            ledger.write_addresses(self._run_dir, self._wanted, hold, self._group)
         except OSError as error:
-            path = self._run_dir / ledger.ADDRESSES
+            path = self._run_dir / ledger.file_of(self._group)
             self._log("err", f"{path}: cannot be written ({error.strerror}); see what fills it")
 
 

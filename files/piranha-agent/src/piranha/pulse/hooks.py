@@ -9,6 +9,7 @@ The rules, in words:
    both routers had the addresses, and whoever lost has undone something that may be common.
 2. active_cmd, inactive_cmd or fault_cmd comes first, then notify_cmd; one at a time.
 3. While commands run, changes wait; of several that wait only the newest counts.
+4. Groups of failover services that move alone have a state each, and commands run for each.
 """
 
 from __future__ import annotations
@@ -102,7 +103,38 @@ def facts(heart: Mapping[str, Any], config: str, before: Mapping[str, str]) -> d
         "PIRANHA_PARTNER_STATE": str(peer.get("state") or ""),
         "PIRANHA_ADDRESSES": held or before.get("PIRANHA_ADDRESSES", ""),
         "PIRANHA_CONFIG": config,
+        "PIRANHA_GROUP": str(heart.get("group") or ""),
     }
+
+
+def views(heart: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Give a snapshot of the heart as each group of failover services would see it, by its name.
+
+    Where there is but one, or none, that is the heart's own.
+    """
+    listed = heart.get("groups")
+    groups = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    if len(groups) <= 1:
+        name = str(groups[0].get("name") or "") if groups else ""
+        return {name: {**heart, "group": name}}
+    peer = heart.get("peer")
+    return {
+        str(one.get("name")): {
+            **heart,
+            "group": one.get("name"),
+            "state": one.get("state"),
+            "addresses": one.get("addresses") if one.get("holding") else [],
+            "peer": {**peer, "state": one.get("partner")} if isinstance(peer, dict) else None,
+        }
+        for one in groups
+    }
+
+
+def fallen(heart: Mapping[str, Any], why: str) -> dict[str, Any]:
+    """Give what is left of a snapshot when somebody has let go for the heart."""
+    fault = {"state": FAULT, "holding": False}
+    listed = heart.get("groups") or ()
+    return {**heart, **fault, "reason": why, "groups": [{**one, **fault} for one in listed]}
 
 
 class Queue:

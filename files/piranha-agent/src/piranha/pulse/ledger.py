@@ -3,7 +3,8 @@
 """What the heart leaves in the run folder for those who must let go for it when it cannot.
 
 addresses.json  the virtual addresses, written before they are set, and whether they are to be
-                held: a heart that starts adopts them only then
+                held: a heart that starts adopts them only then; addresses.GROUP.json the same for
+                each group of failover services that has a name
 session.json    how to say goodbye in the heart's place (0600: who has it and the key may), and
                 what the next heart needs to go on with the conversation where this one ended
 
@@ -72,15 +73,39 @@ def boot_id() -> str:
         return ""
 
 
-def write_addresses(run_dir: Path, addresses: Iterable[VirtualAddress], hold: bool) -> None:
-    """Write addresses.json; OSError where that fails."""
+def file_of(group: str) -> str:
+    """Give the name of a group's file; "" is the group without a name."""
+    return f"addresses.{group}.json" if group else ADDRESSES
+
+
+def write_addresses(
+    run_dir: Path, addresses: Iterable[VirtualAddress], hold: bool, group: str = ""
+) -> None:
+    """Write addresses.json, or that of a group; OSError where that fails."""
     content = {"hold": hold, "addresses": [entry.to_json() for entry in addresses]}
-    _write(run_dir / ADDRESSES, content)
+    _write(run_dir / file_of(group), content)
 
 
-def read_addresses(run_dir: Path) -> Listed:
-    """Read addresses.json; what cannot be read counts as absent."""
-    content = _read(run_dir / ADDRESSES)
+def read_all(run_dir: Path) -> dict[str, Listed]:
+    """Read the addresses of all groups of which something was written."""
+    names = [path.name.removeprefix("addresses").removesuffix(".json") for path in _files(run_dir)]
+    groups = [name.removeprefix(".") for name in names]
+    return {group: read_addresses(run_dir, group) for group in groups}
+
+
+def _files(run_dir: Path) -> list[Path]:
+    return sorted(run_dir.glob("addresses.json")) + sorted(run_dir.glob("addresses.*.json"))
+
+
+def forget_addresses(run_dir: Path, group: str) -> None:
+    """Remove a group's file."""
+    with contextlib.suppress(FileNotFoundError):
+        (run_dir / file_of(group)).unlink()
+
+
+def read_addresses(run_dir: Path, group: str = "") -> Listed:
+    """Read addresses.json, or that of a group; what cannot be read counts as absent."""
+    content = _read(run_dir / file_of(group))
     try:
         listed = tuple(VirtualAddress.from_json(entry) for entry in content["addresses"])
     except (KeyError, TypeError, ValueError):
@@ -145,10 +170,10 @@ def _to_memory(content: object) -> Memory | None:
 
 
 def forget(run_dir: Path) -> None:
-    """Remove both files: nothing is held and nobody is to speak for us."""
-    for name in (ADDRESSES, SESSION):
+    """Remove all files: nothing is held and nobody is to speak for us."""
+    for path in (*_files(run_dir), run_dir / SESSION):
         with contextlib.suppress(FileNotFoundError):
-            (run_dir / name).unlink()
+            path.unlink()
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

@@ -239,6 +239,11 @@ class Machine:
         """A witness was there at that time, which may be a moment ago."""
         self._witness_at = when if self._witness_at is None else max(when, self._witness_at)
 
+    @property
+    def witness_at(self) -> float | None:
+        """When a witness was there last, as far as is known."""
+        return self._witness_at
+
     def asks_witness(self, now: float) -> bool:
         """Whether a witness's answer decides soon, so that it is to be asked often."""
         waits = self.state not in (State.NEW, State.STOPPED)

@@ -9,6 +9,7 @@ The heart's understudy (ward.py) pays for them here, long before it has to step 
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 
@@ -36,7 +37,8 @@ def rehearse(config_path: Path, link: Link) -> None:
     Backup().rehearse()
     now = clock()
     keys = keys or (Key.of(os.urandom(32)),)
-    engine = Engine(keys, settings.timing, settings.digest, lambda: os.urandom(SESSION_SIZE), now)
+    session = functools.partial(os.urandom, SESSION_SIZE)
+    engine = Engine(keys, settings.timing, settings.digest, session, now, tuple(settings.groups))
     engine.start(now, holding=False)
     engine.woke(now)
     engine.tick(now)

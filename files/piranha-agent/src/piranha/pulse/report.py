@@ -32,7 +32,13 @@ def snapshot(
         "role": settings.role.name.lower(),
         "peer": _peer(engine, settings, wall),
         "holding": engine.holding,
-        "addresses": [entry.to_json() for entry in settings.addresses] if engine.holding else [],
+        "addresses": [
+            entry.to_json()
+            for member in engine.members
+            if member.holding
+            for entry in settings.groups.get(member.name, ())
+        ],
+        **({"groups": _groups(engine, settings, wall)} if settings.fos else {}),
         "keepalive": settings.timing.keepalive,
         "deadtime": settings.timing.deadtime,
         "digest": settings.digest.hex(),
@@ -69,6 +75,27 @@ def links(paths: Pathways, patience: float, now: float) -> list[dict[str, Any]]:
     return told
 
 
+def _groups(engine: Engine, settings: HeartSettings, wall: float) -> list[dict[str, Any]]:
+    """Give each group of failover services as this router and its partner have it."""
+    told = []
+    for member in engine.members:
+        machine = member.machine
+        silent = machine.partner is None
+        told.append(
+            {
+                "name": member.name,
+                "state": machine.state.value,
+                "since": round(machine.since + wall, 3),
+                "holding": member.holding,
+                "addresses": [one.to_json() for one in settings.groups.get(member.name, ())],
+                "partner": "down" if machine.partner is None else machine.partner.name.lower(),
+                # A silent partner's last word is no news.
+                "services": to_json(None if silent else member.partner_word),
+            }
+        )
+    return told
+
+
 def _peer(engine: Engine, settings: HeartSettings, wall: float) -> dict[str, Any] | None:
     if not settings.routes:
         return None
@@ -80,7 +107,7 @@ def _peer(engine: Engine, settings: HeartSettings, wall: float) -> dict[str, Any
         "heard": None if machine.heard_at is None else round(machine.heard_at + wall, 3),
         "digest": None if digest is None else digest.hex(),
         # A silent partner's last word is no news.
-        "services": to_json(None if machine.partner is None else engine.partner_word),
+        "services": to_json(None if machine.partner is None else engine.members.main.partner_word),
     }
 
 

@@ -9,15 +9,16 @@ configuration may be broken by then. How the partner can believe it is told in c
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from pathlib import Path
 
 from piranha.fos.record import may_run
-from piranha.net.addresses import release_all
+from piranha.net.addresses import VirtualAddress, release_all
 
 from .conversation import farewells
 from .keys import KeyFileError, read_keys
-from .ledger import Listed, forget, read_addresses, read_session, write_addresses
+from .ledger import forget, read_all, read_session, write_addresses
 
 
 class ResignError(Exception):
@@ -25,16 +26,15 @@ class ResignError(Exception):
 
 
 def resign(config_path: Path, run_dir: Path) -> int:
-    """Remove the addresses that run_dir/addresses.json lists, then tell the partner.
+    """Remove the addresses that the heart's files in run_dir list, then tell the partner.
 
     Gives 0, also where there was nothing to do. Raises ResignError where an address could not
     be removed: then nothing is said, since the partner must not take what is still held here.
     config_path is not needed; it is in the signature that pulse's helpers share.
     """
-    listed = read_addresses(run_dir)
-    _stop_holding(run_dir, listed)
+    addresses = _stop_holding(run_dir)
     try:
-        problems = release_all(listed.addresses)
+        problems = release_all(addresses)
     except OSError as error:
         problems = [f"the virtual addresses could not be removed: {error.strerror}"]
     if problems:
@@ -46,14 +46,16 @@ def resign(config_path: Path, run_dir: Path) -> int:
     return 0
 
 
-def _stop_holding(run_dir: Path, listed: Listed) -> None:
-    """Note it first, so that a heart which starts meanwhile adopts nothing."""
-    if not listed.found:
-        return
-    try:
-        write_addresses(run_dir, listed.addresses, hold=False)
-    except OSError:
-        return  # a full or read-only folder must not keep the addresses here
+def _stop_holding(run_dir: Path) -> list[VirtualAddress]:
+    """Note it first, so that a heart which starts meanwhile adopts nothing; gives all addresses."""
+    addresses: list[VirtualAddress] = []
+    for group, listed in read_all(run_dir).items():
+        addresses += listed.addresses
+        # A full or read-only folder must not keep the addresses here.
+        with contextlib.suppress(OSError):
+            if listed.found:
+                write_addresses(run_dir, listed.addresses, hold=False, group=group)
+    return addresses
 
 
 def _say_goodbye(run_dir: Path) -> None:

@@ -31,7 +31,7 @@ from piranha.fos.record import may_run
 from piranha.pulse import settings, supervision, warm
 from piranha.pulse.answers import ANSWER_LIMIT, FOS, HEART, LVSD, Answers
 from piranha.pulse.errands import Errands
-from piranha.pulse.hooks import NO_COMMANDS, Commands
+from piranha.pulse.hooks import NO_COMMANDS, Commands, fallen
 from piranha.pulse.journal import Log, Notify, say
 from piranha.pulse.names import CONFIG_IN_FORCE, LOCK, SOCKET
 from piranha.pulse.pairing import Pairing
@@ -251,7 +251,7 @@ class Supervisor:
         if problem is not None:
             now = asyncio.get_running_loop().time()
             heart.child = supervision.unresigned(heart.child, heart.policy, now)
-        self._errands.see({**(heart.state or {}), "state": "fault", "reason": why})
+        self._errands.see(fallen(heart.state or {}, why))
         if self._pairing is not None:
             self._pairing.resigned()
 
