@@ -12,12 +12,14 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from piranha.control.client import Client, Refused, Unreachable
 from piranha.fos.listening import listens
 
 from tests.cluster.cluster import (
@@ -37,6 +39,10 @@ from tests.cluster.cluster import (
 )
 
 HTTP, REDIS = 80, 6379
+OTHER = "203.0.113.20"
+"""The address of a service that has a group of its own."""
+MEMORY = 5
+"""Seconds for which restarts count; as few as the tests' own crashes need."""
 PORTS = {"web": HTTP, "db": REDIS}
 ETC = "/etc/piranha"
 """`ip netns exec` lays a folder of each router's own over it."""
@@ -80,8 +86,18 @@ STOP = {
 }
 
 
-def config(more: str = "", top: str = "", stop: dict[str, str] | None = None) -> str:
-    """Give lvs.cf. more: further lines in each block. top: global lines. stop: other stop_cmds."""
+def config(
+    more: str = "",
+    top: str = "",
+    stop: dict[str, str] | None = None,
+    groups: dict[str, str] | None = None,
+    stop_timeout: float = 3,
+) -> str:
+    """Give lvs.cf. more: further lines in each block. top: global lines. stop: other stop_cmds.
+
+    groups: the group of each service that has one; it then has the address OTHER.
+    stop_timeout: of all services, in seconds.
+    """
     text = f"""\
 service = fos
 primary = 203.0.113.11
@@ -94,10 +110,11 @@ keepalive = {KEEPALIVE}
 """
     checks = {"web": "check = http", "db": "check = redis"}
     for name, port in PORTS.items():
+        group = (groups or {}).get(name)
         text += f"""
 failover {name} {{
     active = 1
-    address = {VIRTUAL} eth0
+    address = {OTHER if group else VIRTUAL} eth0
     vip_nmask = 255.255.255.0
     port = {port}
     timeout = 1
@@ -105,7 +122,9 @@ failover {name} {{
     start_cmd = "{START[name]}"
     stop_cmd = "{(stop or STOP).get(name, STOP[name])}"
     start_timeout = 20
-    stop_timeout = 5
+    stop_timeout = {stop_timeout}
+    restart_interval = {MEMORY}
+    {f"group = {group}" if group else ""}
     {more}
 }}
 """
@@ -116,6 +135,7 @@ class FosRouter(Router):
     """One router, and what runs on it."""
 
     holder: subprocess.Popen[bytes]
+    marked: int = 0
 
     def prepare(self) -> None:
         """Write the services' configurations, and keep a process from which the kernel is read."""
@@ -132,6 +152,46 @@ class FosRouter(Router):
         """Give the services of which a socket listens in this router's network."""
         tables = [Path(f"/proc/{self.holder.pid}/net/tcp").read_text()]
         return {name for name, port in PORTS.items() if listens(tables, "tcp", VIRTUAL, port)}
+
+    def has(self, address: str) -> bool:
+        """Tell whether its kernel has an address."""
+        return f" {address}/" in run("ip", "-n", self.name, "address", "show")
+
+    def group(self, name: str) -> dict[str, object]:
+        """Give what its status says of a group: state, partner, holding, services."""
+        listed = (self.status().get("heart") or {}).get("groups") or ()
+        return next((one for one in listed if one["name"] == name), {})
+
+    def weak(self) -> bool:
+        """Tell whether it is spared, since services failed here a short time ago."""
+        listed = (self.status().get("fos") or {}).get("groups") or ()
+        return any(one["word"]["weak"] for one in listed)
+
+    def switch(self, *group: str) -> tuple[int, str]:
+        """Run `piranha switchover`; gives its exit status and what it said."""
+        argv = [sys.executable, "-m", "piranha", "switchover", "--run-dir", str(self.run_dir)]
+        argv += group
+        done = subprocess.run(
+            argv, env=self._env(), capture_output=True, text=True, timeout=60, check=False
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    def hup(self) -> None:
+        """Have it read its file again, as `systemctl reload` would by a signal."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGHUP)
+
+    def digest(self) -> str:
+        """Give the digest of the configuration in force."""
+        return str((self.status().get("heart") or {}).get("digest", ""))
+
+    def mark(self) -> None:
+        """What is told from now on is new; see `told`."""
+        self.marked = len(self.log())
+
+    def told(self, part: str) -> bool:
+        """Tell whether its log has something since the mark."""
+        return part in self.log()[self.marked :]
 
     def pids_of(self, service: str) -> list[int]:
         """Give the processes of a service on this router, the first one first."""
@@ -172,7 +232,8 @@ class FosRouter(Router):
 
     def power_on(self) -> None:
         """Connect its cables again and forget what a machine forgets when it boots."""
-        run("ip", "-n", self.name, "address", "flush", "to", f"{VIRTUAL}/32", check=False)
+        for address in (VIRTUAL, OTHER):
+            run("ip", "-n", self.name, "address", "flush", "to", f"{address}/32", check=False)
         run("ip", "-n", self.name, "route", "del", "default", check=False)
         (Path("/etc/netns") / self.name / "piranha" / "notified").unlink(missing_ok=True)
         for path in self.run_dir.iterdir():
@@ -185,6 +246,11 @@ class FosRouter(Router):
         port = f"{self.name}-{network[:4]}"
         run("ip", "-n", SWITCH, "link", "set", port, "up" if up else "down")
 
+    def reload(self) -> None:
+        """Put its file in force; Refused where it is no good."""
+        with Client(self.run_dir / "control.sock", 20) as client:
+            client.ask("reload")
+
     def service(self, name: str) -> dict[str, object]:
         """Give what its status says of a service."""
         listed = (self.status().get("fos") or {}).get("services") or ()
@@ -196,6 +262,8 @@ class FosCluster(Cluster):
     """Both routers and the client."""
 
     pair: dict[str, FosRouter] = field(default_factory=dict)
+    begun: bool = False
+    """Whether both have their files and were started."""
 
     def up(self) -> None:
         """Make the network."""
@@ -213,6 +281,38 @@ class FosCluster(Cluster):
             router.holder.kill()
             router.holder.wait(10)
         super().down()
+
+    @property
+    def active(self) -> FosRouter:
+        """The router that has the addresses."""
+        return next(router for router in self.pair.values() if router.state() == "active")
+
+    def other(self, router: FosRouter) -> FosRouter:
+        """The partner of a router."""
+        return next(one for one in self.pair.values() if one is not router)
+
+    def be(self, text: str) -> None:
+        """Run with a configuration, by reload where both run well; everything is on one router."""
+        try:
+            if not self.begun:
+                raise AssertionError("nothing runs yet")
+            for router in self.pair.values():
+                before = router.config.read_text()
+                router.config.write_text(text)  # the key stays
+                if router.process is None or router.process.poll() is not None:
+                    router.start()
+                elif text != before:
+                    router.reload()
+            soon(lambda: "active" in [one.state() for one in self.pair.values()], "one is active")
+            self.settled(self.active.name)
+            soon(lambda: not any(one.weak() for one in self.pair.values()), "nobody is spared")
+        except (AssertionError, Refused, Unreachable):
+            self.stop()
+            self.write(text)
+            self.start()
+            self.begun = True
+        for router in self.pair.values():
+            router.mark()
 
     def start(self) -> None:
         """Start both agents and wait until r1 runs everything and r2 stands by."""

@@ -91,3 +91,12 @@ def test_the_kind_of_service_changes_with_a_restart_only(pulse: Pulse) -> None:
         client.ask("reload")
     assert not [line for line in pulse.diary() if "reload" in line]
     assert pulse.pulse_of()["running"]["fos"]
+
+
+def test_fos_is_asked_first_whether_a_file_can_come_into_force(pulse: Pulse) -> None:
+    pulse.mood("fos", "refuse")
+    time.sleep(0.2)
+    with pulse.client() as client, pytest.raises(Refused):
+        client.ask("reload")
+    asked_to_reload = [line for line in pulse.diary() if "reload" in line]
+    assert asked_to_reload[0].startswith("fos "), asked_to_reload

@@ -17,12 +17,12 @@ import pytest
 from piranha.core.lvs_cf import api
 from piranha.net.addresses import Addresses, VirtualAddress
 from piranha.net.rtnetlink import Address
-from piranha.pulse import ledger
+from piranha.pulse import ledger, wire
 from piranha.pulse.engine import Deed, Effect, Engine
 from piranha.pulse.heart_settings import extract
 from piranha.pulse.holdings import Holdings
 from piranha.pulse.machine import State, Timing
-from piranha.pulse.wire import Key, Kind, PeerState, Role
+from piranha.pulse.wire import Heartbeat, Key, Kind, PeerState, Role
 from piranha.pulse.word import Word, decode, encode, group_id
 
 KEY = Key.of(bytes(range(32)))
@@ -151,6 +151,19 @@ def test_one_group_moves_as_an_operator_asks_and_the_others_stay() -> None:
     assert pair.owners() == ({"mail"}, {"", "db"})
     pair.run(20)
     assert pair.owners() == ({"mail"}, {"", "db"})
+
+
+def test_the_first_heartbeat_of_a_new_heart_tells_of_every_group_what_its_kernel_has() -> None:
+    router = Router(Role.BACKUP, GROUPS, random.Random(1))
+    router.holds = {"mail"}
+    router.start(0.0)
+    for data in router.said:
+        beat = wire.decode(data, (KEY,))
+        assert isinstance(beat, Heartbeat)
+        news = decode(beat.kind, beat.body)
+        assert news is not None
+        assert news.groups[group_id("mail")][0] is PeerState.ACTIVE
+        assert news.groups[group_id("db")][0] is PeerState.STANDBY
 
 
 def test_services_that_fail_take_their_own_group_along_and_no_other() -> None:

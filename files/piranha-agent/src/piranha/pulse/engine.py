@@ -137,12 +137,13 @@ class Engine:
         left: it has some that are not to be here, and could not be removed. Both for all groups,
         or for each by its name.
         """
-        effects = []
+        begun = []
         for member in self.members:
             has = holding if isinstance(holding, bool) else holding[member.name]
             keeps = left if isinstance(left, bool) else left[member.name]
-            effects += self._carry(member.machine.start(now, has, keeps), now, member)
-        return effects
+            begun.append((member, member.machine.start(now, has, keeps)))
+        # Only now, since the first heartbeat speaks of all of them.
+        return [e for member, steps in begun for e in self._carry(steps, now, member)]
 
     def resume(self, session: bytes | None, memory: Memory | None, now: float) -> None:
         """Speak on where the heart before this one ended; to be called before `start`."""

@@ -286,10 +286,18 @@ class Supervisor:
         settings.put_in_force(new, self._in_force)
         # A child that happens not to run reads the new file when it starts.
         running = [ward for ward in self._wards.values() if ward.process is not None]
-        refusals = [r for r in [await w.ask("reload", ANSWER_LIMIT) for w in running] if r]
+        # fos first, and the heart only if it agrees: it may refuse for where services run now, and
+        # a heart that has dissolved a group of the partner could not have it back as it was.
+        running.sort(key=lambda ward: ward.name != FOS)
+        asked: list[Ward] = []
+        refusals: list[str] = []
+        for ward in running:
+            if not refusals or ward.name != HEART:
+                asked.append(ward)
+                refusals += [r for r in [await ward.ask("reload", ANSWER_LIMIT)] if r]
         if refusals:
             settings.put_in_force(old, self._in_force)
-            for ward in running:
+            for ward in asked:
                 await ward.ask("reload", ANSWER_LIMIT)
             for sentence in refusals:
                 self.tell("err", sentence)
