@@ -141,7 +141,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
         _PORT + "    forward = direct\n\n    server one {\n        port = 8080\n",
     ),
     "W307": (_TOP + "deadtime = 6\n", "backup_active = 0\nkeepalive = 9\ndeadtime = 6\n"),
-    "W308": (_PORT, "    port = ftp\n"),
+    "W308": (_PORT, "    port = ftp\n    forward = direct\n"),
     "W309": (
         "primary = 192.0.2.1\n",
         "service = fos\nprimary = 192.0.2.1\n\nfailover db {\n"
@@ -163,6 +163,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "A302": (_PORT, "    pmask = 255.255.255.0\n"),
     "A303": ("nat_router = 198.51.100.1 eth1:1\n", ""),
     "A304": (_SOUND, _SOUND.replace("\n", "\r\n")),
+    "A305": (_PORT, "    port = ftp\n"),
     "A901": (_TOP, "keepalive = 2  # piranha: ignore=W201 for now\n"),
     "A902": (_TOP, "keepalive = 2  # piranha: ignore=E303 for now\n"),
 }

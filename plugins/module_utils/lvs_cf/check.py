@@ -193,10 +193,15 @@ def _service_advice(block: Virtual) -> Iterator[Finding]:
     elif _FTP in service_ports(settings) and settings["protocol"] == "tcp":
         kept_together = settings.number("persistent") or settings.number("fwmark")
         if not kept_together:
-            message = f"{_label(block)}: FTP's data connections may reach another real server"
-            remedy = "set persistent, or use the kernel's ip_vs_ftp with NAT"
-            key = "ports" if settings.given("ports") else "port"
-            yield finding("W308", settings.place(key, 0), message, remedy)
+            place = settings.place("ports" if settings.given("ports") else "port", 0)
+            message = f"{_label(block)}: FTP's data connections"
+            if settings["forward"] == "nat":  # whether the kernel helps is not in the file
+                message += " need the kernel's ip_vs_ftp, or persistent"
+                remedy = "`piranha config check --on-this-host` tells whether it is in use"
+                yield finding("A305", place, message, remedy)
+            else:
+                message += " may reach another real server"
+                yield finding("W308", place, message, "set persistent, or fwmark with all ports")
 
 
 def _servers(config: Config) -> Iterator[Finding]:

@@ -14,6 +14,10 @@ from .findings import Finding, finding
 _WEIGHTLESS = ("rr", "lc", "dh")
 """Schedulers for which all weights above 0 are the same."""
 
+_AVERAGES = ("uptime", "rup", "ruptime")
+_COUNTED = 5
+"""Seconds after which Linux counts its load averages anew (LOAD_FREQ in linux/sched/loadavg.h)."""
+
 
 def pool_rules(config: Config) -> Iterator[Finding]:
     """The rules for every active virtual server."""
@@ -48,6 +52,12 @@ def _load(block: Virtual) -> Iterator[Finding]:
     monitor = settings.text("load_monitor")
     if monitor not in (None, "", "none"):
         yield from _weights(block, "load_monitor")
+        interval = settings.seconds("load_interval") or _COUNTED
+        if monitor in _AVERAGES and interval < _COUNTED:
+            message = f"a load average is counted every {_COUNTED} s, so that more questions for it"
+            message += " have no effect"
+            remedy = f"set load_interval to {_COUNTED} or more"
+            yield finding("A302", settings.place("load_interval", 0), message, remedy)
         return
     for section in (settings, *(server.settings for server in block.servers)):
         for key in ("load_interval", "load_timeout", "load_processors"):

@@ -17,7 +17,7 @@ from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
 from typing import NamedTuple
 
 from .checks import VIA_VIRTUAL
-from .config import Config, Section, Virtual
+from .config import Config, Section, Virtual, service_ports
 from .findings import Finding, did_you_mean, finding
 from .marks import AUTO
 from .partner_rows import GATEWAY
@@ -27,6 +27,7 @@ _COMMANDS = ("send_program",)
 _FAILOVER_COMMANDS = ("start_cmd", "stop_cmd", "send_program")
 _ROUTER_COMMANDS = ("active_cmd", "inactive_cmd", "fault_cmd", "notify_cmd")
 _MARKING = ("nft", "iptables-legacy")
+_FTP = 21
 _NAMED = ("primary", "backup", "primary_private", "backup_private", "nat_router")
 
 
@@ -66,6 +67,7 @@ class Host:
     programs: Mapping[str, Program] = field(default_factory=dict)
     unresolved: frozenset[str] = frozenset()  # host names that no address was found for
     forwards: Mapping[int, bool | None] = field(default_factory=dict)  # by 4 and 6
+    ftp: bool | None = None  # ip_vs_ftp is loaded, and IPVS knows of connections (vs.conntrack)
     key_trouble: str = ""  # one sentence, or empty
     gateways: Mapping[int, str | None] = field(default_factory=dict)  # default ones, by 4 and 6
 
@@ -235,6 +237,21 @@ def _forwarding(config: Config, host: Host) -> Iterator[Finding]:
             yield finding(
                 "W505", config.globals.place("network", 0), message, f"set {switch} = 1 by sysctl"
             )
+
+
+def _ftp(config: Config, host: Host) -> Iterator[Finding]:
+    """Data connections of FTP by NAT find their real server with the kernel's help only."""
+    if host.ftp is not False:
+        return
+    for block in _forwards(config, "nat"):
+        settings = block.settings
+        together = settings.number("persistent") or settings.number("fwmark")
+        if _FTP in service_ports(settings) and settings["protocol"] == "tcp" and not together:
+            key = "ports" if settings.given("ports") else "port"
+            message = "data connections of FTP by NAT need the kernel's ip_vs_ftp with"
+            message += " net.ipv4.vs.conntrack = 1, which are not in use on this host"
+            remedy = "the role does both with `piranha_router_ftp: true`; or set persistent"
+            yield finding("W511", settings.place(key, 0), message, remedy)
 
 
 def _version(address: str | None) -> int:
@@ -453,6 +470,7 @@ _RULES: tuple[Callable[[Config, Host], Iterator[Finding]], ...] = (
     _devices,
     _sync_daemon,
     _forwarding,
+    _ftp,
     _neighbours,
     _own_answers,
     _kernel,

@@ -16,6 +16,9 @@ _MOST_SERVERS = 65535
 _HOUR = 3600
 _MOST_PROCESSORS = 65536
 
+# Each question starts a program, perhaps an ssh, for each real server.
+_LOAD_OFTEN = 1
+
 VIRTUAL_POOL: tuple[Directive, ...] = (
     Directive(
         VIRTUAL,
@@ -56,7 +59,7 @@ VIRTUAL_POOL: tuple[Directive, ...] = (
         SECONDS,
         20,
         "Time between two questions for a real server's load.",
-        low=0.01,
+        low=_LOAD_OFTEN,
         high=_HOUR,
         dialect=EXTENDED,
     ),

@@ -37,6 +37,18 @@ def test_programs_are_found_with_their_faults(tmp_path: Path) -> None:
     assert found["no-such-program"].missing.startswith("is in no folder of ")
 
 
+def test_the_kernel_s_help_for_ftp_is_two_things(tmp_path: Path) -> None:
+    assert gather(NOTHING, tmp_path).ftp is None
+    switch = tmp_path / "proc/sys/net/ipv4/vs/conntrack"
+    switch.parent.mkdir(parents=True)
+    switch.write_text("1\n")
+    assert gather(NOTHING, tmp_path).ftp is False
+    (tmp_path / "sys/module/ip_vs_ftp").mkdir(parents=True)
+    assert gather(NOTHING, tmp_path).ftp is True
+    switch.write_text("0\n")
+    assert gather(NOTHING, tmp_path).ftp is False
+
+
 def test_names_are_resolved() -> None:
     host = gather(Questions((), ("localhost", "no..such"), None))
     assert host.unresolved == {"no..such"}

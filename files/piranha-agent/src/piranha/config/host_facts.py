@@ -50,6 +50,7 @@ def gather(asked: Questions, root: Path = Path("/")) -> Host:
         forwards={
             version: _switch(root / "proc/sys" / path) for version, path in _SWITCHES.items()
         },
+        ftp=_helps_ftp(root),
         key_trouble=_key_trouble(asked.key_file),
         gateways=_gateways(),
     )
@@ -117,6 +118,14 @@ def _accepts_local(root: Path, name: str) -> bool:
     folder = root / "proc/sys/net/ipv4/conf"
     told = [_switch(folder / one / "accept_local") for one in ("all", name)]
     return any(told) or None in told
+
+
+def _helps_ftp(root: Path) -> bool | None:
+    """Whether data connections of FTP by NAT find their way; None where there is no IPVS yet."""
+    conntrack = _switch(root / "proc/sys/net/ipv4/vs/conntrack")
+    if conntrack is None:
+        return None
+    return conntrack and (root / "sys/module/ip_vs_ftp").exists()
 
 
 def _program(word: str) -> Program:

@@ -63,7 +63,7 @@ def _values(row: d.Directive) -> st.SearchStrategy:
     low = row.low if row.low is not None else 0
     high = row.high if row.high is not None else 0
     if row.kind == d.SECONDS:
-        first = 10 if low else 0
+        first = int(low * 1000)
         whole_ms = st.one_of(st.integers(first, 20000), st.integers(first, int(high * 1000)))
         return whole_ms.map(lambda number: plain_number(number / 1000))
     simple = {

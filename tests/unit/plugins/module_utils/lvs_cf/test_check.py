@@ -49,7 +49,7 @@ def test_the_quiet_configuration_is_quiet() -> None:
         ("W305", 14, "198.51.100.11", "192.0.2.80"),
         ("W305", 14, "198.51.100.11", "198.51.100.1"),
         ("W306", 15, "198.51.100.11", "198.51.100.11\n        port = 8080"),
-        ("W308", 11, "    port = 80", "    port = ftp"),
+        ("A305", 11, "    port = 80", "    port = ftp"),
         ("W310", 3, "backup_active = 1", "backup_private = 198.51.100.3\nbackup_active = 1"),
         ("A301", 10, "192.0.2.80 eth0:1", "192.0.2.80 eth0"),
         ("A302", 4, "backup_active = 1", "backup_active = 1\nheartbeat = 0"),

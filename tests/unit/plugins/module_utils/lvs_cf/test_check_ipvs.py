@@ -61,7 +61,8 @@ def test_several_ports_may_come_as_data(value: object) -> None:
         ("E320", 13, "    ports = 80, 443\n    persistent = 300\n    marking = none\n"),
         ("A302", 11, "    marking = auto\n"),
         ("E203", 11, "    marking = nftables\n"),
-        ("W308", 11, "    ports = [ 20 21 ]\n"),
+        ("A305", 11, "    ports = [ 20 21 ]\n"),
+        ("W308", 11, "    ports = [ 20 21 ]\n    forward = direct\n"),
         ("E314", 11, "    ops = 1\n"),
         ("A302", 11, "    persistence_engine = sip\n"),
         ("A302", 11, "    persistence_engine = sip\n    persistent = 60\n"),
@@ -75,6 +76,8 @@ def test_several_ports_may_come_as_data(value: object) -> None:
         ("E315", 12, "    forward = tunnel\n    tunnel_checksum = csum\n"),
         ("E319", 11, "    protocol = sctp\n"),
         ("E204", 11, "    persistent = 2678401\n"),
+        ("E204", 12, "    load_monitor = uptime\n    load_interval = 0.5\n"),
+        ("A302", 12, "    load_monitor = uptime\n    load_interval = 2\n"),
     ],
 )
 def test_a_contradiction_is_named_in_its_place(code: str, line: int, lines: str) -> None:
@@ -95,6 +98,8 @@ def test_a_contradiction_is_named_in_its_place(code: str, line: int, lines: str)
         "    tunnel_checksum = remcsum\n",
         "    forward = tunnel\n    tunnel_type = gre\n    tunnel_checksum = csum\n",
         "    protocol = sctp\n    send_program = /usr/bin/check\n",
+        "    load_monitor = uptime\n    load_interval = 5\n",
+        "    load_monitor = /usr/bin/load\n    load_interval = 1\n",
     ],
 )
 def test_what_goes_together_is_quiet(lines: str) -> None:

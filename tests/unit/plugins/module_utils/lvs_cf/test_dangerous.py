@@ -82,7 +82,9 @@ def test_the_sync_daemon_where_clients_are() -> None:
 
 
 def test_ftp_without_what_ftp_needs() -> None:
-    assert said(changed("port = 80", "port = 21")) == [("W308", 11)]
+    assert said(changed("port = 80", "port = 21")) == [("A305", 11)]
+    direct = changed("nat_router = 198.51.100.1 eth1:1", "network = direct").document.text()
+    assert said(load(direct.replace("port = 80", "port = 21"))) == [("W308", 11)]
     assert changed("port = 80", "port = 21\n    persistent = 300").report() == []
     assert changed("port = 80", "port = 21\n    fwmark = 21").report() == []
 

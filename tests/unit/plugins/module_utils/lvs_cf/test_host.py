@@ -135,6 +135,15 @@ def test_nat_needs_forwarding_of_its_family_only() -> None:
     assert codes(QUIET, replace(FITTING, forwards={4: None})) == []
 
 
+def test_ftp_by_nat_needs_the_kernels_help() -> None:
+    text = edited("port = 80", "port = ftp")
+    assert codes(text, replace(FITTING, ftp=False)) == ["W511"]
+    for helped in (True, None):
+        assert codes(text, replace(FITTING, ftp=helped)) == []
+    for other in ("port = 80", "port = 21\n    persistent = 300", "port = 21\n    forward = direct"):
+        assert "W511" not in codes(edited("port = 80", other), replace(FITTING, ftp=False))
+
+
 def test_direct_routing_needs_the_servers_beside_it() -> None:
     text = edited("nat_router = 198.51.100.1 eth1:1", "network = direct")
     assert codes(text) == []

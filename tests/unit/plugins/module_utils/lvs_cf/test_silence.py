@@ -19,7 +19,7 @@ from .cluster import QUIET, changed, codes
 from .strategies import documents
 
 ALIAS = "    address = 192.0.2.80 eth0"  # A301: on the interface itself
-FTP = "    port = 21"  # W308
+FTP = "    port = 21"  # A305
 
 
 def quiet(old: str, new: str) -> list[str]:
@@ -28,17 +28,17 @@ def quiet(old: str, new: str) -> list[str]:
 
 def test_without_a_comment_the_finding_is_there() -> None:
     assert quiet("    address = 192.0.2.80 eth0:1", ALIAS) == ["A301"]
-    assert quiet("    port = 80", FTP) == ["W308"]
+    assert quiet("    port = 80", FTP) == ["A305"]
 
 
 @pytest.mark.parametrize(
     "lines",
     [
-        f"{FTP} # piranha: ignore=W308 passive clients only",
-        f"{FTP}  #  piranha:  ignore = W308",
-        f"    # piranha: ignore=W308 reason\n{FTP}",
-        f"    # piranha: ignore=W308 reason\n\n    # more\n{FTP}",
-        f"{FTP}\n    # piranha: ignore-file=W308",
+        f"{FTP} # piranha: ignore=A305 passive clients only",
+        f"{FTP}  #  piranha:  ignore = A305",
+        f"    # piranha: ignore=A305 reason\n{FTP}",
+        f"    # piranha: ignore=A305 reason\n\n    # more\n{FTP}",
+        f"{FTP}\n    # piranha: ignore-file=A305",
     ],
 )
 def test_a_comment_silences_the_line_it_is_about(lines: str) -> None:
@@ -48,18 +48,18 @@ def test_a_comment_silences_the_line_it_is_about(lines: str) -> None:
 @pytest.mark.parametrize(
     "head",
     [
-        "# piranha: ignore=A301,W308 the old clients\nvirtual web {",
-        "virtual web { # piranha: ignore=A301,W308",
-        "# piranha: ignore=A301\n# piranha: ignore=W308 both count\nvirtual web {",
+        "# piranha: ignore=A301,A305 the old clients\nvirtual web {",
+        "virtual web { # piranha: ignore=A301,A305",
+        "# piranha: ignore=A301\n# piranha: ignore=A305 both count\nvirtual web {",
     ],
 )
 def test_at_the_head_of_a_block_it_holds_for_the_whole_block(head: str) -> None:
     text = QUIET.replace("    port = 80", FTP).replace("eth0:1", "eth0")
-    assert codes(load(text)) == ["A301", "W308"]
+    assert codes(load(text)) == ["A301", "A305"]
     assert codes(load(text.replace("virtual web {", head))) == []
     second = text[text.index("virtual") :].replace("web", "two").replace(".80", ".81")
     both = text.replace("virtual web {", head) + second
-    assert codes(load(both)) == ["A301", "W308"]
+    assert codes(load(both)) == ["A301", "A305"]
 
 
 def test_a_finding_without_a_line_is_silenced_for_the_file_only() -> None:
@@ -70,11 +70,11 @@ def test_a_finding_without_a_line_is_silenced_for_the_file_only() -> None:
 
 
 def test_a_comment_that_silences_nothing_is_worth_advice() -> None:
-    loaded = changed("    port = 80", "    port = 80 # piranha: ignore=A301,W308 old")
+    loaded = changed("    port = 80", "    port = 80 # piranha: ignore=A301,A305 old")
     assert loaded.report() == [
         "lvs.cf:11:33: advice: no finding A301 is there for this comment to silence;"
         " remove the comment [A901]",
-        "lvs.cf:11:38: advice: no finding W308 is there for this comment to silence;"
+        "lvs.cf:11:38: advice: no finding A305 is there for this comment to silence;"
         " remove the comment [A901]",
     ]
 
