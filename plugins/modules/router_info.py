@@ -62,6 +62,18 @@ options:
     description: The name of the agent's unit.
     type: str
     default: piranha-pulse.service
+  units:
+    description: Further units whose state is wanted.
+    type: list
+    elements: str
+    default: []
+    version_added: "0.1.0"
+  groups:
+    description: Groups of users to look for.
+    type: list
+    elements: str
+    default: []
+    version_added: "0.1.0"
 notes:
   - Reading the heartbeat key's fingerprint needs root; without it the key counts as unsound.
 seealso:
@@ -175,6 +187,17 @@ unit:
       type: bool
       sample: false
   sample: {present: true, active: true, enabled: true, stale: false}
+units:
+  description: The same for each name in O(units).
+  returned: success
+  type: dict
+  sample:
+    piranha-metrics.service: {present: true, active: true, enabled: true, stale: false}
+groups:
+  description: For each name in O(groups) whether the machine has that group.
+  returned: success
+  type: dict
+  sample: {piranha: true}
 holds:
   description: Those of O(addresses) that are on an interface of this machine.
   returned: success
@@ -183,6 +206,7 @@ holds:
   sample: [203.0.113.100]
 """
 
+import grp
 import hashlib
 import ipaddress
 import json
@@ -308,6 +332,15 @@ def unit_state(output: str) -> dict[str, bool]:
     }
 
 
+def group_is_there(name: str) -> bool:
+    """Tell whether the machine has a group of users of that name."""
+    try:
+        grp.getgrnam(name)
+    except KeyError:
+        return False
+    return True
+
+
 def held(addresses: t.Sequence[str], output: str) -> list[str]:
     """Give those of `addresses` that `ip -json address show` lists."""
     there = {
@@ -331,6 +364,8 @@ def main() -> None:
             "key_file": {"type": "path", "default": "/etc/piranha/heartbeat.key", "no_log": False},
             "files": {"type": "list", "elements": "path", "default": []},
             "unit": {"type": "str", "default": "piranha-pulse.service"},
+            "units": {"type": "list", "elements": "str", "default": []},
+            "groups": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
@@ -348,7 +383,10 @@ def main() -> None:
         return status, output
 
     systemctl = module.get_bin_path("systemctl")
-    ask = ["show", "--property=" + ",".join(UNIT_PROPERTIES), wanted["unit"]]
+
+    def state_of(unit: str) -> dict[str, bool]:
+        ask = ["show", "--property=" + ",".join(UNIT_PROPERTIES), unit]
+        return unit_state(run([systemctl, *ask])[1] if systemctl else "")
 
     holds: list[str] = []
     if wanted["addresses"]:
@@ -368,7 +406,9 @@ def main() -> None:
         agent=read_agent(wanted["library"]),
         key=read_key(wanted["key_file"]),
         files={path: read_file(path) for path in wanted["files"]},
-        unit=unit_state(run([systemctl, *ask])[1] if systemctl else ""),
+        unit=state_of(wanted["unit"]),
+        units={name: state_of(name) for name in wanted["units"]},
+        groups={name: group_is_there(name) for name in wanted["groups"]},
         holds=holds,
     )
 

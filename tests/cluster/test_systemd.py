@@ -11,6 +11,7 @@ import os
 import re
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,10 @@ from piranha.control.client import Client, Refused, Unreachable
 from tests.cluster.cluster import COMPILED, ROOT, SOURCES, run
 from tests.cluster.systemd_lab import UNITS, Machine, systemd
 
-TEMPLATE = ROOT / "roles/piranha_router/templates/piranha-pulse.service.j2"
-PULSE, WEB = "piranha-pulse.service", "piranha-fos-db.service"
-PORT = 6379
+TEMPLATES = ROOT / "roles/piranha_router/templates"
+PULSE, WEB, METRICS = "piranha-pulse.service", "piranha-fos-db.service", "piranha-metrics.service"
+PORT, METRICS_PORT = 6379, 9539
+READERS = "users"  # any group that this machine has; the role makes one
 HERE = Path("/opt/piranha-test")
 CONFIG = f"""\
 service = fos
@@ -47,9 +49,11 @@ NOTIFY = f"""#!/usr/bin/python3 -I
 import os, sys
 status = open('/proc/self/status').read()
 rights = next(line for line in status.splitlines() if line.startswith('CapEff'))
+groups = open('/proc/self/cgroup').read().split()  # old hierarchies may be mounted beside the one
+cgroup = next(line for line in groups if line.startswith('0::'))
 with open('{HERE}/notified', 'a') as file:
     print(os.environ['PIRANHA_STATE'], rights.split()[1], sys.argv[1:],
-          open('/proc/self/cgroup').read().strip(), file=file)
+          cgroup, file=file)
 """
 ALL_RIGHTS = 1 << 21
 """CAP_SYS_ADMIN, which pulse does not have."""
@@ -62,12 +66,18 @@ def soon(what: Callable[[], object], why: str, limit: float = 90.0) -> None:
         time.sleep(0.1)
 
 
-def unit() -> str:
+def unit(name: str = PULSE) -> str:
     """Give the role's unit with the checkout's paths in it."""
-    text = TEMPLATE.read_text(encoding="utf-8")
-    launcher = f"/usr/bin/env {sys.executable} -m piranha"
-    text = text.replace("{{ __piranha_router_launcher }}", launcher)
-    text = text.replace("{{ piranha_router_config_file }}", f"{HERE}/lvs.cf")
+    text = (TEMPLATES / f"{name}.j2").read_text(encoding="utf-8")
+    values = {
+        "__piranha_router_launcher": f"/usr/bin/env {sys.executable} -m piranha",
+        "piranha_router_config_file": f"{HERE}/lvs.cf",
+        "piranha_router_metrics": f"127.0.0.1:{METRICS_PORT}",
+        "piranha_router_metrics | regex_replace('^.*:', '')": str(METRICS_PORT),
+        "__piranha_router_readers": READERS,
+    }
+    for variable, value in values.items():
+        text = text.replace(f"{{{{ {variable} }}}}", value)
     text = re.sub(r"\{\{.*?\}\}", "", text)
     env = f"Environment=PYTHONPATH={SOURCES} PYTHONPYCACHEPREFIX={COMPILED}\n"
     return text.replace("[Service]\n", f"[Service]\n{env}")
@@ -151,6 +161,33 @@ def test_commands_have_all_rights_and_services_outlive_the_agent(pulse: Pulse) -
     assert pulse.redis() == ""
     assert machine.property(WEB, "LoadState") == "not-found"
     assert pulse.notified()[-1][0] == "stopped"
+
+
+def test_metrics_are_served_by_a_user_who_may_look_and_nothing_else(pulse: Pulse) -> None:
+    machine = pulse.machine
+    machine.write(UNITS / METRICS, unit(METRICS))
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "start", METRICS)
+    soon(lambda: "piranha_up 1" in page(), "the metrics are served")
+    assert 'piranha_failover_failed{failover="db",address="127.0.0.9:6379"} 0' in page()
+    status = machine.read(Path(f"/proc/{machine.property(METRICS, 'MainPID')}/status"))
+    told = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    assert {told[f"Cap{kind}"] for kind in ("Inh", "Prm", "Eff", "Bnd", "Amb")} == {"0" * 16}
+    assert "0" not in told["Uid"].split()
+    # Without the group it is told nothing.
+    machine.write(UNITS / METRICS, unit(METRICS).replace(f"Groups={READERS}", "Groups="))
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "restart", METRICS)
+    soon(lambda: "piranha_up 0" in page(), "nothing is told")
+
+
+def page() -> str:
+    """Give the page of metrics; empty where nobody answers."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{METRICS_PORT}/metrics", timeout=20) as got:
+            return str(got.read(), "utf-8")
+    except OSError:
+        return ""
 
 
 def test_after_the_death_of_pulse_the_service_is_stopped_and_begun_anew(pulse: Pulse) -> None:

@@ -151,6 +151,7 @@ def test_what_would_not_work_or_not_be_safe_is_told_all_at_once(tmp_path: Path) 
         "piranha_router_gui": True,
         "piranha_router_gui_address": "0.0.0.0",
         "piranha_router_gui_port": 80,
+        "piranha_router_metrics": "192.0.2.1:80",
         "piranha_router_gui_tls": False,
         "piranha_router_gui_key": "secret-secret",
     }
@@ -159,6 +160,7 @@ def test_what_would_not_work_or_not_be_safe_is_told_all_at_once(tmp_path: Path) 
         "piranha_router_firewall is 'none', so that nobody would masquerade them",
         "listen at 0.0.0.0 without TLS, so that passwords would cross the network readable",
         "piranha_router_gui_port is 80, which only root may listen at",
+        "piranha_router_metrics is '192.0.2.1:80', which is no place to listen at",
         "piranha_router_gui_certificate and piranha_router_gui_key belong together",
     ):
         assert sentence in said

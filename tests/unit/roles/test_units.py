@@ -26,6 +26,8 @@ FACTS: dict[str, Any] = {"ansible_managed": "managed"}
 # Only where gue is used: the one unit that has to load a module itself.
 WIDE = {"piranha-realserver.service": 2.6}
 STATED = ROOT / "docs/security.md"
+# What is empty by default, and then writes no unit.
+SHOWN = {"piranha_router_metrics": "[2001:db8::1]:9539"}
 PROGRAM = "/usr/bin/env"  # stands for ours, which are not installed here
 
 
@@ -38,7 +40,7 @@ def variables(role: Path) -> dict[str, Any]:
     for name, value in found.items():
         if isinstance(value, str) and re.match(r"/usr/(local/)?s?bin/piranha", value):
             found[name] = PROGRAM
-    return found
+    return found | SHOWN
 
 
 @jinja2.pass_context
@@ -53,11 +55,13 @@ def rendered(template: Path, folder: Path, needs: dict[str, Any]) -> Path:
     environment.filters["comment"] = lambda text: f"# {text}"
     environment.filters["selectattr"] = chosen
     environment.filters["dirname"] = os.path.dirname
+    environment.filters["regex_replace"] = lambda text, old, new: re.sub(old, new, text)
     text = environment.from_string(template.read_text(encoding="utf-8")).render(
         variables(template.parents[1]) | {"__piranha_realserver_needs": needs}
     )
     path = folder / template.stem
     path.write_text(text, encoding="utf-8")
+    assert "{{" not in text
     return path
 
 

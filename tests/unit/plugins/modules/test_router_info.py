@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import grp
 import hashlib
 import json
 import os
@@ -162,6 +163,11 @@ def test_the_unit_is_what_systemd_says(output: str, true: set[str]) -> None:
     assert {name for name, value in subject.unit_state(output).items() if value} == true
 
 
+def test_a_group_is_there_or_not() -> None:
+    assert subject.group_is_there(grp.getgrgid(0).gr_name)
+    assert not subject.group_is_there("no-such-group")
+
+
 def test_addresses_are_compared_as_addresses() -> None:
     output = json.dumps(
         [
@@ -180,6 +186,7 @@ def test_addresses_are_compared_as_addresses() -> None:
 def test_every_key_returned_is_documented_with_a_sample() -> None:
     documented = yaml.safe_load(subject.RETURN)
     assert set(documented) == {
-        *("python", "kernel", "modules", "sysctls", "agent", "key", "files", "unit", "holds")
+        *("python", "kernel", "modules", "sysctls", "agent", "key", "files", "unit", "holds"),
+        *("units", "groups"),
     }
     assert all("sample" in entry for entry in documented.values())

@@ -140,7 +140,8 @@ def test_ftp_by_nat_needs_the_kernels_help() -> None:
     assert codes(text, replace(FITTING, ftp=False)) == ["W511"]
     for helped in (True, None):
         assert codes(text, replace(FITTING, ftp=helped)) == []
-    for other in ("port = 80", "port = 21\n    persistent = 300", "port = 21\n    forward = direct"):
+    others = ("port = 80", "port = 21\n    persistent = 300", "port = 21\n    forward = direct")
+    for other in others:
         assert "W511" not in codes(edited("port = 80", other), replace(FITTING, ftp=False))
 
 

@@ -1,0 +1,153 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How long a start and a reload of a large cluster take, beside keepalived in the same kernel.
+
+`tests/lab/in-ipvs-kernel .venv/bin/python -m tests.bench.start [--services 1000] [--servers 16]`
+
+A start ends when all servers are in the kernel's table. keepalived puts them there before it has
+checked them; so does lvsd with a table that it finds, which a third row shows (a restart), but at a
+cold start each server must have answered once. A reload changes one weight, and ends when the table
+has it. What is judged is the reload and the restart; the cold start is shown beside them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.bench.fleet import (
+    IPVS,
+    Keepalived,
+    Piranha,
+    Program,
+    Servers,
+    Wanted,
+    in_table,
+    own_card,
+    own_network,
+    until,
+)
+
+MOST_START, MOST_RELOAD = 2.0, 1.0  # times keepalived's
+RELOADS = 3
+LIMIT = 200.0
+
+
+def heavy() -> bool:
+    """Whether the table has a server with a weight other than 1."""
+    lines = IPVS.read_bytes().split(b"\n")[3:]
+    return any(line.startswith(b"  ->") and line.split()[3] not in (b"0", b"1") for line in lines)
+
+
+def started(program: Program, wanted: Wanted) -> float:
+    """Start it; seconds until all servers are in the table."""
+    began = time.monotonic()
+    program.start()
+    full = f"{program.name} has {wanted.total} servers in the table"
+    try:
+        until(lambda: in_table() == wanted.total, LIMIT, full, 0.1)
+    except SystemExit:
+        print(program.tail(), in_table())
+        raise
+    return time.monotonic() - began
+
+
+def reloaded(program: Program, wanted: Wanted) -> float:
+    """Change one weight and back; median seconds until the table has it."""
+    taken = []
+    for number in range(2 * RELOADS):
+        changed = number % 2 == 0
+        program.write(wanted, {wanted.total // 2: 7} if changed else None)
+        time.sleep(0.5)
+        began = time.monotonic()
+        program.reload()
+        until(lambda: heavy() is changed, LIMIT, f"{program.name} has read again", 0.02)  # noqa: B023
+        taken.append(time.monotonic() - began)
+        time.sleep(1)
+    return statistics.median(taken)
+
+
+def measured(program: Program, wanted: Wanted) -> tuple[float, float]:
+    """Start and reload; the program is stopped, and the table emptied, at the end."""
+    program.write(wanted)
+    try:
+        start = started(program, wanted)
+        print(f"  {program.name:12} start from nothing {start:8.2f} s", flush=True)
+        time.sleep(3)
+        try:
+            reload = reloaded(program, wanted)
+        except SystemExit:
+            print(program.tail())
+            raise
+        print(f"  {program.name:12} one weight changed {reload:8.2f} s", flush=True)
+        return start, reload
+    finally:
+        program.end()
+
+
+def found(program: Piranha, wanted: Wanted) -> float:
+    """Start it upon a table that was left; seconds until lvsd has made the table its own."""
+    program.write(wanted)
+    try:
+        started(program, wanted)
+        for pid in program.pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, 9)
+        assert program.process is not None
+        program.process.wait(20)
+        # Something that lvsd must put right before it can be said to be there.
+        line = next(line for line in IPVS.read_text().splitlines() if line.startswith("TCP"))
+        port = str(int(line.split()[1].partition(":")[2], 16))
+        service = f"203.0.113.10:{port}"
+        subprocess.run(["ipvsadm", "-E", "-t", service, "-s", "rr"], check=True, timeout=30)
+        began = time.monotonic()
+        program.start()
+        until(lambda: b" rr" not in IPVS.read_bytes(), LIMIT, "lvsd has put the table right", 0.1)
+        if in_table() != wanted.total:
+            raise SystemExit("servers are missing after a restart")
+        took = time.monotonic() - began
+        print(f"  {program.name:12} restart            {took:8.2f} s", flush=True)
+        return took
+    finally:
+        program.end()
+
+
+def main(arguments: list[str]) -> int:
+    """Measure, print, judge; 1 if a limit is broken."""
+    parser = argparse.ArgumentParser(prog="tests.bench.start", description=__doc__)
+    parser.add_argument("--services", type=int, default=1000)
+    parser.add_argument("--servers", type=int, default=16)
+    asked = parser.parse_args(arguments)
+    own_network()
+    own_card()
+    wanted = Wanted(asked.services, asked.servers, interval=60.0)
+    servers = Servers("connect")
+    try:
+        with tempfile.TemporaryDirectory(prefix="piranha-bench-", dir="/dev/shm") as folder:
+            theirs = measured(Keepalived("keepalived", Path(folder)), wanted)
+            ours = measured(Piranha("piranha", Path(folder)), wanted)
+            again = found(Piranha("piranha", Path(folder)), wanted)
+    finally:
+        servers.die()
+    kept = True
+    for what, mine, peer, most in (
+        ("restart", again, theirs[0], MOST_START),
+        ("reload", ours[1], theirs[1], MOST_RELOAD),
+    ):
+        good = mine <= peer * most
+        kept = kept and good
+        ratio = f"{mine / peer:.2f} times keepalived's (at most {most:g})"
+        print(f"  {what}: {ratio}: {'kept' if good else 'BROKEN'}")
+    print(f"  cold start: {ours[0] / theirs[0]:.2f} times keepalived's, each server checked first")
+    return int(not kept)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
