@@ -4,7 +4,8 @@
 
 How often is set by PIRANHA_LVSD_KILLS; `make patience` kills a hundred times, the cluster layer a
 share of that. Moments are drawn from a seed that is printed: in the middle of a start, of a check,
-of an order, of a reload. The table is read by ipvsadm and in the kernel's own words.
+of an order, of a reload. The table is read by ipvsadm and in the kernel's own words. That the test
+can fail is shown by faults planted in lvsd.
 """
 
 from __future__ import annotations
@@ -12,10 +13,15 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from piranha.lvsd.daemon import Daemon
+from piranha.lvsd.health import Health
+from piranha.lvsd.kept import Kept
+from piranha.lvsd.overrides import Rules
 
 from tests.cluster.lvsd_lab import (
     Lvsd,
@@ -51,20 +57,27 @@ def test_killed_at_random_moments_under_traffic(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seed = int(os.environ.get("PIRANHA_SEED", str(random.randrange(1_000_000))))
-    dice = random.Random(seed)
     with capsys.disabled():
         print(f"\n{KILLS} kills, PIRANHA_SEED={seed}", flush=True)
+    figures = killed(KILLS, seed, tmp_path)
+    with capsys.disabled():
+        print(f"{figures['requests']} requests, {figures['failed']} failed", flush=True)
+
+
+def killed(kills: int, seed: int, folder: Path) -> dict[str, Any]:
+    """Kill lvsd that often and see that all is well; gives the figures of the traffic."""
+    dice = random.Random(seed)
     sh("ipvsadm", "-C")
-    config = tmp_path / "lvs.cf"
+    config = folder / "lvs.cf"
     write(config)
-    lvsd = Lvsd(config, tmp_path)
+    lvsd = Lvsd(config, folder)
     try:
         until(BOTH)
         # An order that must outlive all of it; another is given and taken back in between.
         assert lvsd.ask("override", server="one", weight=5, by="anna")["ok"]
         until(WEIGHTS)
-        pauses = [dice.uniform(0, LONGEST) for _unused in range(KILLS)]
-        with client(sum(pauses) + 1.5 * KILLS + 3, tmp_path) as result, Sampler() as sampler:
+        pauses = [dice.uniform(0, LONGEST) for _unused in range(kills)]
+        with client(sum(pauses) + 1.5 * kills + 3, folder) as result, Sampler() as sampler:
             for number, pause in enumerate(pauses):
                 busy(lvsd, config, number, dice)
                 time.sleep(pause)
@@ -77,13 +90,38 @@ def test_killed_at_random_moments_under_traffic(
     kept = {hexadecimal("one"), hexadecimal("two")}
     thin = [now for _at, now in sampler.samples if not kept <= now]
     assert thin == []
-    assert len(sampler.samples) > 10 * KILLS
-    figures = result["summary"]
-    with capsys.disabled():
-        print(f"{figures['requests']} requests, {figures['failed']} failed", flush=True)
+    assert len(sampler.samples) > 10 * kills
+    figures: dict[str, Any] = result["summary"]
     assert figures["failed"] == 0, figures
-    assert figures["requests"] > 5 * KILLS
+    assert figures["requests"] > 5 * kills
     assert table() == WEIGHTS
+    return figures
+
+
+def emptied(daemon: Daemon) -> None:
+    """As lvsd of old began."""
+    sh("ipvsadm", "-C")
+    daemon._load()
+
+
+FAULTS: dict[str, tuple[type, str, Callable[..., object], str]] = {
+    "the table is emptied at a start": (Daemon, "start", emptied, r"frozenset|the table has"),
+    "orders are forgotten": (Kept, "load", lambda _kept: Rules(), "the table has"),
+    "what is in the table does not count": (Health, "adopt", lambda *_unused: None, "frozenset"),
+}
+"""What is planted -> where, in place of what, and what must be said then."""
+
+
+@pytest.mark.whole
+@pytest.mark.usefixtures("webs")
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_found(
+    fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, name, instead, said = FAULTS[fault]
+    monkeypatch.setattr(owner, name, instead)
+    with pytest.raises(AssertionError, match=said):
+        killed(3, 7, tmp_path)
 
 
 def busy(lvsd: Lvsd, config: Path, number: int, dice: random.Random) -> None:

@@ -13,6 +13,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,20 @@ import pytest
 from piranha.control.client import Client, Refused, Unreachable
 
 from tests.cluster.cluster import COMPILED, ROOT, SOURCES, run
+from tests.cluster.sshd import Sshd
 from tests.cluster.systemd_lab import UNITS, Machine, systemd
 
 TEMPLATES = ROOT / "roles/piranha_router/templates"
 PULSE, WEB, METRICS = "piranha-pulse.service", "piranha-fos-db.service", "piranha-metrics.service"
 PORT, METRICS_PORT = 6379, 9539
+RULES = {
+    "nft": ("nft", "list", "table", "inet", "piranha_marks"),
+    "iptables-legacy": ("iptables-legacy", "-w", "-t", "mangle", "-S", "PIRANHA_MARKS"),
+}
+"""Who marks -> what shows it."""
 READERS = "users"  # any group that this machine has; the role makes one
 HERE = Path("/opt/piranha-test")
+ETC = HERE / "ssh"  # in the place of /etc/piranha/ssh: this machine's own /etc stays as it is
 CONFIG = f"""\
 service = fos
 primary = 127.0.0.1
@@ -122,17 +130,23 @@ class Pulse:
 
 @pytest.fixture
 def pulse() -> Iterator[Pulse]:
+    with agent(CONFIG) as made:
+        soon(lambda: made.db() == "running", "redis runs")
+        yield made
+
+
+@contextmanager
+def agent(config: str) -> Iterator[Pulse]:
+    """Run the agent with a configuration."""
     with systemd() as machine:
-        machine.write(HERE / "lvs.cf", CONFIG)
+        machine.write(HERE / "lvs.cf", config)
         machine.write(HERE / "redis.conf", REDIS)
         machine.write(HERE / "notify", NOTIFY, 0o755)
         machine.write(UNITS / PULSE, unit())
         machine.run("systemctl", "daemon-reload")
         machine.run("systemctl", "start", "--no-block", PULSE)
-        made = Pulse(machine)
         try:
-            soon(lambda: made.db() == "running", "redis runs")
-            yield made
+            yield Pulse(machine)
         finally:
             machine.run("systemctl", "stop", PULSE, check=False)
             run("ip", "address", "flush", "to", "127.0.0.9/32", check=False)
@@ -206,3 +220,65 @@ def test_a_stop_command_that_hangs_is_followed_by_a_kill_of_the_unit(pulse: Puls
     machine.run("systemctl", "stop", PULSE)
     assert pulse.redis() == ""
     assert machine.property(PULSE, "Result") == "success"
+
+
+LOADED = f"""\
+service = lvs
+primary = 127.0.0.1
+network = nat
+rsh_command = "/usr/bin/ssh -F {ETC}/config"
+virtual shop {{
+    active = 1
+    address = 127.0.0.9 lo
+    ports = 80, 443
+    persistent = 300
+    load_monitor = uptime
+    load_interval = 5
+    load_timeout = 5
+    server one {{
+        address = 127.0.0.21
+        active = 1
+        weight = 10
+    }}
+}}
+"""
+SSH = f"""\
+User root
+Port {{port}}
+IdentityFile {ETC}/key
+IdentitiesOnly yes
+UserKnownHostsFile {ETC}/known_hosts
+GlobalKnownHostsFile none
+"""
+
+
+@pytest.mark.whole
+def test_packets_are_marked_and_servers_asked_by_ssh_from_within_the_sandbox(
+    tmp_path: Path,
+) -> None:
+    with Sshd(tmp_path, "127.0.0.21") as sshd, agent(LOADED) as pulse:
+        machine = pulse.machine
+
+        def lvsd() -> dict[str, Any]:
+            return dict(pulse.status().get("lvsd") or {})
+
+        soon(lambda: lvsd().get("services"), "lvsd serves")
+        (shop,) = lvsd()["services"]
+        soon(lambda: (lvsd().get("marking") or {}).get("by"), "the packets are marked")
+        assert lvsd()["marking"]["error"] is None
+        shown = machine.run(*RULES[lvsd()["marking"]["by"]])
+        assert [line for line in shown.splitlines() if "127.0.0.9" in line], shown
+        assert f"FWM  {shop['fwmark']:08X}" in Path("/proc/net/ip_vs").read_text()
+
+        def busy() -> dict[str, Any]:
+            return dict(lvsd()["services"][0]["servers"][0]["busy"])
+
+        # Without a key it is told why; with one, where the documentation has it, it is asked.
+        soon(lambda: busy()["problem"], "that it cannot be asked is told")
+        assert f"{ETC}/config" in busy()["problem"]
+        machine.write(ETC / "config", SSH.format(port=sshd.port), 0o600)
+        machine.write(ETC / "key", sshd.key, 0o600)
+        machine.write(ETC / "known_hosts", sshd.known)
+        soon(lambda: busy()["average"] is not None, "its load is known")
+        assert busy()["problem"] is None
+        assert busy()["processors"] == len(os.sched_getaffinity(0))
