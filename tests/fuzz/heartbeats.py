@@ -27,12 +27,14 @@ from piranha.pulse.engine import Deed, Effect, Engine  # noqa: E402
 from piranha.pulse.machine import State, Timing  # noqa: E402
 from piranha.pulse.wire import MAX_SIZE, Heartbeat, Key, Kind, PeerState, Role, encode  # noqa: E402
 
+from tests.fuzz.many import resident  # noqa: E402
+
 KEY, OTHER = Key.of(bytes(range(32))), Key.of(bytes(range(1, 33)))
 KEEPALIVE, DEADTIME = 0.5, 1.5
 BATCH = 200
 """Datagrams of the attacker in each interval between two heartbeats."""
-GROWTH = 4 << 20
-"""Bytes by which the process may grow after the first tenth; Python keeps some for itself."""
+GROWTH = 4.0
+"""MB by which the process may grow after the first tenth; Python keeps some for itself."""
 
 
 class Broken(AssertionError):
@@ -161,12 +163,6 @@ class Attack:
         return data
 
 
-def resident() -> int:
-    """How many bytes of memory this process has."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * 4096
-
-
 def run(inputs: int, seed: int) -> str:
     """Attack; gives a sentence about it, and raises Broken where it did something."""
     attack = Attack(random.Random(seed))
@@ -179,29 +175,28 @@ def run(inputs: int, seed: int) -> str:
         tenth += min(left, 50_000)
     grown = resident() - before
     if grown > GROWTH:
-        raise Broken(f"memory has grown by {grown >> 10} KiB")
+        raise Broken(f"memory has grown by {grown:.1f} MB")
     rejected = attack.engines[Role.BACKUP].conversation.rejected
     counts = ", ".join(f"{why.value} {count}" for why, count in rejected.items() if count)
-    return f"{inputs} datagrams changed nothing, memory {grown >> 10:+d} KiB; the backup: {counts}"
+    return f"{inputs} datagrams changed nothing, memory {grown:+.1f} MB; the backup: {counts}"
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
     """Run it from the command line."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser = argparse.ArgumentParser(prog="tests.fuzz.heartbeats", description=__doc__)
     parser.add_argument("--inputs", type=int, default=1_000_000)
-    parser.add_argument("--seed", type=int, default=None)
-    asked = parser.parse_args()
-    seed = secrets.randbits(32) if asked.seed is None else asked.seed
-    print(f"heartbeats, seed {seed}", flush=True)
+    parser.add_argument("--seed", type=int, default=secrets.randbits(32))
+    asked = parser.parse_args(arguments)
+    print(f"heartbeats, seed {asked.seed}", flush=True)
     began = time.monotonic()
     try:
-        said = run(asked.inputs, seed)
+        said = run(asked.inputs, asked.seed)
     except Broken as broken:
-        print(f"FAILED: {broken}\nagain: python3 -m tests.fuzz.heartbeats --seed {seed}")
+        print(f"FAILED: {broken}\nagain: python3 -m tests.fuzz.heartbeats --seed {asked.seed}")
         return 1
     print(f"{said}; {time.monotonic() - began:.0f} s")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

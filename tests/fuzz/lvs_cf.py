@@ -17,17 +17,10 @@ import argparse
 import contextlib
 import io
 import json
-import multiprocessing
 import random
-import secrets
-import signal
 import sys
-import time
-import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
-from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "files/piranha-agent/src"))
@@ -48,6 +41,8 @@ from piranha.core.lvs_cf.explain import example  # noqa: E402
 from piranha.core.lvs_cf.layout import tidy  # noqa: E402
 from piranha.core.lvs_cf.pieces import Reader  # noqa: E402
 
+from tests.fuzz.many import Run, Share, chunks, options, share, shown, within  # noqa: E402
+
 LIMIT = 2.0  # seconds of processor time for one input
 CHUNK = 500
 LONG = 400  # one input in so many gets a line that is very long
@@ -61,18 +56,6 @@ WORDS = (
     "010", "0x10", "99999", "1e9", "9" * 30, "yes", "::1", "::ffff:1.2.3.4", "1.2.3", "256.1.1.1",
     "10.0.0.1/24", "eth0:1", "/33", "6s", ".5", "# piranha: ignore=A301", "piranha: ignore-file=",
 )  # fmt: skip
-
-
-class Failure(NamedTuple):
-    """An input that broke a promise."""
-
-    index: int
-    what: str
-    data: bytes
-
-
-class Hang(BaseException):
-    """The time limit of one input; no handler for Exception may swallow it."""
 
 
 def every_directive() -> str:
@@ -229,80 +212,35 @@ def by_command(data: bytes) -> str:
     return ""
 
 
-def one(seed: int, index: int) -> Failure | None:
-    """Make one input and judge it."""
-    data = broken(seed, index)
-    signal.setitimer(signal.ITIMER_VIRTUAL, LIMIT)
-    try:
+def wrong(seed: int, index: int) -> str:
+    """What is wrong with one input; an empty text if nothing is."""
+
+    def judged() -> str:
+        data = broken(seed, index)
         what = judge(data, index % CLASSICS == 0)
-        what = what or (by_command(data) if index % COMMANDS == 0 else "")
-    except Hang:
-        what = f"took more than {LIMIT:g} s\n{traceback.format_exc()}"
-    except Exception:  # noqa: BLE001 - any exception at all is what this looks for
-        what = traceback.format_exc()
-    finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-    return Failure(index, what, data) if what else None
+        return what or (by_command(data) if index % COMMANDS == 0 else "")
+
+    return within(LIMIT, judged)
 
 
-def some(asked: tuple[int, Iterable[int]]) -> list[Failure]:
-    """Judge some inputs of a seed; the failures."""
+def some(asked: tuple[int, range]) -> Share:
+    """Judge some inputs of a seed."""
     seed, indexes = asked
-    signal.signal(signal.SIGVTALRM, _too_long)
-    return [failure for index in indexes if (failure := one(seed, index))]
-
-
-def _too_long(number: int, frame: FrameType | None) -> None:
-    raise Hang
-
-
-def whole(seed: int, inputs: int, workers: int, keep: int = 20) -> int:
-    """Judge that many inputs on some cores, telling how far it is; the number of failures."""
-    chunks = [(seed, range(i, min(i + CHUNK, inputs))) for i in range(0, inputs, CHUNK)]
-    began = told = time.monotonic()
-    done = failed = 0
-    with multiprocessing.Pool(workers) as pool:
-        for failures in pool.imap_unordered(some, chunks):
-            done += CHUNK
-            for failure in failures:
-                failed += 1
-                if failed <= keep:
-                    again = f"--seed {seed} --only {failure.index}"
-                    print(f"\nseed {seed}, input {failure.index}: {failure.what}")
-                    print(f"  again: python3 -m tests.fuzz.lvs_cf {again}")
-            now = time.monotonic()
-            if now - told > 10:
-                told = now
-                rate = done / (now - began)
-                left = (inputs - done) / rate
-                state = f"{done:,} of {inputs:,} inputs, {failed} failures"
-                print(f"  {state}, {rate:,.0f}/s, {left:.0f} s left", flush=True)
-    seconds = time.monotonic() - began
-    print(
-        f"{inputs:,} inputs (seed {seed}) in {seconds:.0f} s on {workers} cores"
-        f" ({inputs / seconds:,.0f}/s): {failed} failures"
-    )
-    return failed
+    return share(indexes, lambda index: wrong(seed, index))
 
 
 def main(arguments: list[str]) -> int:
     """Command line; 1 if an input broke a promise."""
-    parser = argparse.ArgumentParser(prog="tests.fuzz.lvs_cf", description=__doc__)
-    parser.add_argument("--inputs", type=int, default=1_000_000)
-    parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000))
-    parser.add_argument("--workers", type=int, default=multiprocessing.cpu_count())
-    parser.add_argument("--only", type=int, metavar="INDEX")
+    parser = options("lvs_cf", __doc__)
     parser.add_argument("--file", action="append", default=[], help="a further file to break")
     asked = parser.parse_args(arguments)
     BASES.extend(decode(Path(name).read_bytes()).splitlines(keepends=True) for name in asked.file)
     if asked.only is not None:
-        signal.signal(signal.SIGVTALRM, _too_long)
-        failure = one(asked.seed, asked.only)
-        print(repr(broken(asked.seed, asked.only)))
-        print(failure.what if failure else "nothing is wrong with this one")
-        return int(failure is not None)
+        return shown(broken(asked.seed, asked.only), wrong(asked.seed, asked.only))
     print(f"{asked.inputs:,} inputs from {len(BASES)} files, seed {asked.seed}", flush=True)
-    return int(whole(asked.seed, asked.inputs, asked.workers) > 0)
+    again = f"python3 -m tests.fuzz.lvs_cf --seed {asked.seed}"
+    run = Run("lvs.cf", again, asked.inputs, asked.workers)
+    return int(run.over(some, [(asked.seed, one) for one in chunks(asked.inputs, CHUNK)]) > 0)
 
 
 if __name__ == "__main__":

@@ -13,12 +13,7 @@ line; and that a process that has judged them all has not grown.
 
 from __future__ import annotations
 
-import argparse
-import multiprocessing
 import random
-import resource
-import secrets
-import signal
 import struct
 import sys
 import time
@@ -26,8 +21,6 @@ import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
-from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "files/piranha-agent/src"))
@@ -37,6 +30,8 @@ from piranha.nanny.conversation import Conversation, SendExpect  # noqa: E402
 from piranha.nanny.kinds import conversation  # noqa: E402
 from piranha.nanny.outcome import Outcome  # noqa: E402
 from piranha.nanny.spec import Expectation, Match, ServiceCheck, TlsWish, Wanted  # noqa: E402
+
+from tests.fuzz.many import Run, Share, chunks, options, share, shown, within  # noqa: E402
 
 LIMIT = 2.0  # seconds of processor time for one input
 CHUNK = 1000
@@ -102,19 +97,6 @@ WORDS = (
     b"Transfer-Encoding: chunked\r\n", b"HTTP/1.1 200", b"HTTP/9.9 999", b"220-", b"R\0\0\0",
     b"-1", b"65536", b"up", b"drain", b"1e9%", b"\xc0\x0c", b"\xe2\x80\xae", b"\x1b[2J",
 )  # fmt: skip
-
-
-class Failure(NamedTuple):
-    """An input that broke a promise."""
-
-    parser: str
-    index: int
-    what: str
-    pieces: list[bytes]
-
-
-class Hang(BaseException):
-    """The time limit of one input; no handler for Exception may swallow it."""
 
 
 def _service(kind: str, transport: str = "tcp", address: str = "192.0.2.1") -> Conversation:
@@ -210,96 +192,35 @@ def _words(outcome: Outcome) -> str:
     return f"the outcome is no printable line: {words!r}"
 
 
-def one(parser: str, seed: int, index: int) -> Failure | None:
-    """Make one input and judge it."""
-    pieces = broken(parser, seed, index)
-    signal.setitimer(signal.ITIMER_VIRTUAL, LIMIT)
-    try:
-        what = judge(parser, pieces)
-    except Hang:
-        what = f"took more than {LIMIT:g} s\n{traceback.format_exc()}"
-    except Exception:  # noqa: BLE001 - any exception at all is what this looks for
-        what = traceback.format_exc()
-    finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-    return Failure(parser, index, what, pieces) if what else None
+def wrong(parser: str, seed: int, index: int) -> str:
+    """What is wrong with one input; an empty text if nothing is."""
+    return within(LIMIT, lambda: judge(parser, broken(parser, seed, index)))
 
 
-def some(asked: tuple[str, int, range]) -> tuple[int, list[Failure], float]:
-    """Judge some inputs; their number, the failures, and this process's memory in MB."""
+def some(asked: tuple[str, int, range]) -> Share:
+    """Judge some inputs of a parser and a seed."""
     parser, seed, indexes = asked
-    signal.signal(signal.SIGVTALRM, _too_long)
-    failures = [failure for index in indexes if (failure := one(parser, seed, index))]
-    return len(indexes), failures, resident()
-
-
-def resident() -> float:
-    """Memory of this process in MB."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * resource.getpagesize() / (1 << 20)
-
-
-def _too_long(number: int, frame: FrameType | None) -> None:
-    raise Hang
-
-
-def whole(parser: str, seed: int, inputs: int, workers: int, keep: int = 10) -> int:
-    """Judge that many inputs of a parser on some cores; the number of failures."""
-    chunks = [(parser, seed, range(i, min(i + CHUNK, inputs))) for i in range(0, inputs, CHUNK)]
-    began = told = time.monotonic()
-    done = failed = 0
-    memory: list[float] = []
-    with multiprocessing.Pool(workers) as pool:
-        for count, failures, size in pool.imap_unordered(some, chunks):
-            done += count
-            memory.append(size)
-            for failure in failures:
-                failed += 1
-                if failed <= keep:
-                    again = f'--parsers "{parser}" --seed {seed} --only {failure.index}'
-                    print(f"\n{parser}, seed {seed}, input {failure.index}: {failure.what}")
-                    print(f"  again: python3 -m tests.fuzz.replies {again}")
-            now = time.monotonic()
-            if now - told > 10:
-                told = now
-                rate = done / (now - began)
-                left = (inputs - done) / rate
-                print(f"  {parser}: {done:,} of {inputs:,}, {left:.0f} s left", flush=True)
-    seconds = time.monotonic() - began
-    # The first inputs import and compile; what follows must not add to it.
-    grown = max(memory) - memory[min(workers, len(memory) - 1)]
-    if grown > GROWTH:
-        failed += 1
-        print(f"{parser}: a process has grown by {grown:.1f} MB (at most {GROWTH:.0f})")
-    print(
-        f"  {parser:14} {inputs:,} inputs in {seconds:.0f} s ({inputs / seconds:,.0f}/s),"
-        f" {grown:.1f} MB grown, {failed} failures",
-        flush=True,
-    )
-    return failed
+    return share(indexes, lambda index: wrong(parser, seed, index))
 
 
 def main(arguments: list[str]) -> int:
     """Command line; 1 if an input broke a promise."""
-    parser = argparse.ArgumentParser(prog="tests.fuzz.replies", description=__doc__)
-    parser.add_argument("--inputs", type=int, default=1_000_000, help="for each parser")
-    parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000))
-    parser.add_argument("--workers", type=int, default=multiprocessing.cpu_count())
+    parser = options("replies", __doc__)
     parser.add_argument("--parsers", default=",".join(ANSWERS), help="default: %(default)s")
-    parser.add_argument("--only", type=int, metavar="INDEX")
     asked = parser.parse_args(arguments)
     names = asked.parsers.split(",")
     unknown = [name for name in names if name not in ANSWERS]
     if unknown:
         parser.error(f"there is no parser {unknown[0]}; there are {', '.join(ANSWERS)}")
     if asked.only is not None:
-        signal.signal(signal.SIGVTALRM, _too_long)
-        failure = one(names[0], asked.seed, asked.only)
-        print(broken(names[0], asked.seed, asked.only))
-        print(failure.what if failure else "nothing is wrong with this one")
-        return int(failure is not None)
+        one = (names[0], asked.seed, asked.only)
+        return shown(broken(*one), wrong(*one))
     print(f"replies: {asked.inputs:,} inputs for each parser, seed {asked.seed}", flush=True)
-    failed = sum(whole(name, asked.seed, asked.inputs, asked.workers) for name in names)
+    failed = 0
+    for name in names:
+        again = f'python3 -m tests.fuzz.replies --parsers "{name}" --seed {asked.seed}'
+        run = Run(name, again, asked.inputs, asked.workers, GROWTH)
+        failed += run.over(some, [(name, asked.seed, one) for one in chunks(asked.inputs, CHUNK)])
     return int(failed > 0)
 
 

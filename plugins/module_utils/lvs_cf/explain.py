@@ -110,6 +110,8 @@ def example(row: Directive) -> str:
         return f"[ {TYPES[row.item][1]} ]"
     if row.kind == d.NUMBER and row.low is not None and row.low > 1:
         return str(row.low)
+    if row.kind == d.SECONDS and row.low is not None and row.low >= 1:
+        return f"{row.low:g}s"
     return given
 
 

@@ -24,7 +24,7 @@ def alarm() -> Iterator[None]:
 
 
 def test_no_broken_file_breaks_a_promise() -> None:
-    assert fuzz.some((1, SHARE)) == []
+    assert fuzz.some((1, SHARE)).failures == []
 
 
 def test_an_input_follows_from_seed_and_index() -> None:
@@ -46,7 +46,7 @@ def test_an_exception_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
         raise RuntimeError("made up")
 
     monkeypatch.setattr(fuzz, "tidy", fails)
-    failures = fuzz.some((1, range(3)))
+    failures = fuzz.some((1, range(3))).failures
     assert [failure.index for failure in failures] == [0, 1, 2]
     assert "made up" in failures[0].what
 
@@ -58,7 +58,7 @@ def test_a_hang_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(fuzz, "tidy", hangs)
     monkeypatch.setattr(fuzz, "LIMIT", 0.05)
-    (failure,) = fuzz.some((1, range(1)))
+    (failure,) = fuzz.some((1, range(1))).failures
     assert failure.what.startswith("took more than 0.05 s")
 
 
