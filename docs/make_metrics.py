@@ -27,10 +27,11 @@ Made by docs/make_metrics.py from files/piranha-agent/src/piranha/control/metric
     piranha metrics --listen 192.0.2.2:9539      serves http://192.0.2.2:9539/metrics
 
 With the role, `piranha_router_metrics: "192.0.2.2:9539"` (a variable of each router, or
-`0.0.0.0:9539` for all) has `piranha-metrics.service` serve them; nothing listens by default. That is a
-process of its own, as a user that exists only while it runs and has no right but to open
-`/run/piranha/control.sock` by the group `piranha`, and no capability. It takes {CLIENTS} clients at once, gives each {PATIENCE:g} s, and reads the status once a second at
-most. There is no TLS and no password: listen on a management network, or at `unix:/PATH`.
+`0.0.0.0:9539` for all) has `piranha-metrics.service` serve them; nothing listens by default. It is
+a process of its own, as a user that exists only while it runs, without a capability and without
+a right but to open `/run/piranha/control.sock`, by the group `piranha`. It takes {CLIENTS} clients
+at once, gives each {PATIENCE:g} s, and reads the status once a second at most. There is no TLS and
+no password: listen on a management network, or at `unix:/PATH` where you run the command yourself.
 
 | metric | kind | labels | what |
 | --- | --- | --- | --- |

@@ -6,9 +6,8 @@
 
 A start ends when all servers are in the kernel's table. keepalived puts them there unchecked, and
 counts them as up; what lvsd does likewise is to take over the table that it finds (a restart of the
-agent), and these two are compared. From nothing lvsd admits nobody whom it has not checked; so does
-keepalived with `alpha`, after a random part of its interval: that is shown, and not judged. A reload
-changes one weight, and ends when the table has it.
+agent), and these two are compared. From nothing lvsd admits nobody whom it has not checked; that is
+shown, and not judged. A reload changes one weight, and ends when the table has it.
 """
 
 from __future__ import annotations

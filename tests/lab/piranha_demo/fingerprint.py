@@ -28,8 +28,8 @@ FOLDERS = (
     "/usr/local",
     "/var/lib",
 )
-# Written by the machine itself: time keeping, random seeds, package lists, journals' catalogue, and the
-# copies that groupadd leaves of the file before.
+# Written by the machine itself: time keeping, random seeds, package lists, journals' catalogue, and
+# the copies that groupadd leaves of the file before.
 RESTLESS = re.compile(
     r"/etc/(mtab|resolv\.conf|\.pwd\.lock|ld\.so\.cache|hostname|hosts|machine-id|g(roup|shadow)-)$"
     r"|/var/lib/(systemd|dpkg|apt|dbus|nginx|private)(/|$)"

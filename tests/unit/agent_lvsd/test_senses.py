@@ -97,6 +97,18 @@ def test_a_neighbour_that_fails_hastens_all_checks_of_its_address() -> None:
     assert lab.hastened == [watch(80), watch(443), THROUGH]
 
 
+def test_a_machine_of_which_a_service_has_gone_down_is_suspected_once() -> None:
+    other = Watch(SocketCheck("tcp", "192.0.2.22", 80, 1.0), 1.0)
+    lab = Lab(watch(80), watch(443), THROUGH, other, Watch(NoCheck("none"), 1.0))
+    lab.senses.suspect(watch(80))
+    assert lab.hastened == [watch(443), THROUGH]
+    lab.senses.suspect(watch(443))
+    assert len(lab.hastened) == 2
+    lab.senses.suspect(other)  # nothing else is there
+    lab.senses.suspect(Watch(NoCheck("none"), 1.0))
+    assert len(lab.hastened) == 2
+
+
 def test_a_host_that_is_unreachable_for_want_of_arp_says_so() -> None:
     lab = Lab(watch(80), THROUGH)
     assert lab.refine(watch(80), result()) == "host unreachable"

@@ -10,11 +10,9 @@ the end, however the end comes: the kernel goes on forwarding without lvsd.
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from piranha.core.ipvs.errors import IpvsError
@@ -31,18 +29,18 @@ from .desired import desired
 from .doors import Doors
 from .drift import Glance
 from .health import Change, Health
+from .inquiry import Inquiry
 from .kept import Kept
-from .layout import Layout, LayoutError, ServerId, VirtualService
+from .layout import Layout, LayoutError, ServerId
 from .load_watch import LoadWatch
 from .names import Change as NewAddress
 from .names import Names
 from .orders import Refused
 from .pace import Pace
-from .pool import Pool, pool
 from .reconcile import Reconciler, Step
 from .reporter import Answer, Reporter
 from .senses import Senses
-from .snapshot import Load, Tally, View, server_state, services
+from .snapshot import Tally
 from .source import Source
 from .standing import StandingOrders
 from .window import Window
@@ -64,12 +62,6 @@ STEP_GAP = 0.2
 
 MARKS_FIRST = 5.0
 """Seconds at most that the table waits for new marking rules."""
-
-PAGE = 800
-"""Real servers after which a page of the status is full: some 20 ms of work."""
-
-FRESH = 2.0
-"""Seconds for which counted connections are shown again; the kernel's rates change every 2 s."""
 
 SNAPSHOT_GAP = (0.1, 10.0, TICK)
 """Seconds between two snapshots while much changes (see Pace)."""
@@ -109,6 +101,7 @@ class Daemon:
         self._senses = Senses(self._doors, self._engine.hasten)
         self._loads = LoadWatch(self._on_shares, reporter.event)
         self._orders = StandingOrders(kept)
+        self._inquiry = Inquiry(self._health, self._orders, window, self._loads.busy)
         self._alarms = Alarms()
         self._changes: list[Change] = []
         self._dirty: set[ServiceKey] = set()
@@ -263,6 +256,8 @@ class Daemon:
             touched = {change.virtual.key for change in changes}
             self._dirty |= touched
             self._recount(touched)
+            if any(change.fell for change in changes):
+                self._senses.suspect(watch)
             if "reconcile" not in self._timers:
                 self._at("reconcile", self._gather.gap, self._reconcile_soon)
             if any(change.verdict.ramp < ramp.WHOLE for change in changes):
@@ -309,62 +304,18 @@ class Daemon:
         self._tell_state()
         return answer
 
-    def servers(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Give all about one real server, its connections read now; Refused."""
-        layout = self._loaded()
-        places = orders.places(layout, *orders.whom(arguments))
-        keys = {virtual.key for virtual, _server in places}
-        try:
-            loads = self._window.read(keys, 0.0)
-        except IpvsError as error:
-            raise Refused(str(error)) from error
-        view = self._view(loads)
-        rows = [
-            (real.id.service.protocol, load)
-            for _one, real in places
-            if (load := loads.get(real.id))
-        ]
-        return {
-            "left": orders.left(rows, templates_count=not self._window.templates_expire()),
-            "servers": [
-                {"virtual": virtual.name, **server_state(real, view, self._pool(virtual))}
-                for virtual, real in places
-            ],
-        }
-
     def services(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Give a page of virtual services, from number `start` on, as JSON to be passed on."""
-        layout = self._layout or Layout()
-        start = arguments.get("start", 0)
-        if not isinstance(start, int) or start < 0:
-            raise Refused("start must be the number of a virtual service, from 0 on")
-        page: list[VirtualService] = []
-        while start + len(page) < len(layout.virtual):
-            page.append(layout.virtual[start + len(page)])
-            if sum(len(virtual.servers) for virtual in page) >= PAGE:
-                break
-        try:
-            loads = self._window.read({virtual.key for virtual in page}, FRESH)
-        except IpvsError:
-            loads = {}  # told already; what the checks know is still worth seeing
-        end = start + len(page)
-        return {
-            "text": json.dumps(services(page, self._view(loads)), separators=(",", ":"))[1:-1],
-            "next": end if end < len(layout.virtual) else None,
-        }
+        """Give a page of virtual services; see Inquiry."""
+        return self._inquiry.services(self._layout or Layout(), arguments)
+
+    def servers(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Give all about one real server; see Inquiry."""
+        return self._inquiry.servers(self._loaded(), arguments)
 
     def _loaded(self) -> Layout:
         if self._layout is None:
             raise Refused("lvsd has no configuration that it can use; see piranha status")
         return self._layout
-
-    def _view(self, loads: Mapping[ServerId, Load] = MappingProxyType({})) -> View:
-        offset = time.time() - self._now()
-        imposed, health, busy = self._orders.imposed, self._health, self._loads.busy.shown
-        return View(health.verdicts, imposed, offset, health.last, loads, busy)
-
-    def _pool(self, virtual: VirtualService) -> Pool:
-        return pool(virtual, self._health.verdicts, self._orders.overrides)
 
     # -- the table --------------------------------------------------------------------------------
 
@@ -420,7 +371,7 @@ class Daemon:
         ):
             self._reporter.event(told)
         for event in self._alarms.events(
-            self._layout.virtual, self._pool, only=None if whole else dirty
+            self._layout.virtual, self._inquiry.pool, only=None if whole else dirty
         ):
             self._reporter.event(event)
         self._tell_errors(step)
@@ -476,7 +427,7 @@ class Daemon:
     def _state(self) -> dict[str, Any]:
         layout = self._layout or Layout()
         if self._summary is None:
-            self._summary = self._tally.summary(layout.virtual, self._view())
+            self._summary = self._tally.summary(layout.virtual, self._inquiry.view())
         marking = self._marks.state() if self._marks is not None else None
         unmarked = marking["error"] if marking else None
         errors = [self._table_error, self._orders.error, unmarked]

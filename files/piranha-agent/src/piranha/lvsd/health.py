@@ -34,6 +34,11 @@ class Change:
     """What else is new where the state is the same."""
 
     @property
+    def fell(self) -> bool:
+        """True where it was in service, or about to be, and has gone down."""
+        return self.verdict.state is State.DOWN and self.before is not State.DOWN
+
+    @property
     def unchecked(self) -> bool:
         """True where only this is new: this router cannot check the server any more."""
         return self.verdict.state is self.before and not self.note

@@ -4,6 +4,7 @@
 
 A real server whose neighbour entry has failed is checked at once. That is no failed check yet:
 somebody may have taken the entry out by hand. A check that fails since nobody answers ARP says so.
+Where one service of a machine has gone down, what else is checked there is checked at once.
 An address that comes or goes is a reason to look again whether checks through the virtual address
 can be made (doors.py).
 """
@@ -24,6 +25,9 @@ from . import words
 from .doors import Doors
 from .surroundings import Trouble
 
+SUSPICION = 1.0
+"""Seconds in which one machine is suspected once, however many of its services go down."""
+
 RECENT = 1.0
 """Seconds before a check in which a neighbour that failed still explains its end."""
 
@@ -40,6 +44,7 @@ class Senses:
         self._news: News | None = None
         self._watches: dict[str, list[Watch]] = {}
         self._failed: dict[str, float] = {}
+        self._suspected: dict[str, float] = {}
         self._told: list[Trouble] = []
 
     def listen(self, news: News) -> None:
@@ -63,6 +68,7 @@ class Senses:
             if target is not None:
                 self._watches.setdefault(target, []).append(watch)
         self._failed = {one: at for one, at in self._failed.items() if one in self._watches}
+        self._suspected.clear()
         self._doors.configure(watches, floating)
 
     def look(self) -> list[words.Event]:
@@ -107,6 +113,16 @@ class Senses:
         asked = "neighbour solicitations" if ":" in target else "ARP requests"
         text = f"{result.outcome.words}: {target} does not answer {asked}"
         return result._replace(outcome=result.outcome._replace(words=text))
+
+    def suspect(self, watch: Watch) -> None:
+        """Tell that a server has gone down, perhaps with its machine."""
+        target, now = target_of(watch), time.monotonic()
+        if target is None or now - self._suspected.get(target, float("-inf")) < SUSPICION:
+            return
+        others = [one for one in self._watches.get(target, ()) if one != watch]
+        if others:
+            self._suspected[target] = now
+            self._hasten(others)
 
     def hear(self) -> None:
         """Take in all that the kernel has told since."""
