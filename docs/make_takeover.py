@@ -12,7 +12,14 @@ PAGE = ROOT / "docs" / "takeover.md"
 
 sys.path.insert(0, str(ROOT / "files/piranha-agent/src"))
 
-from piranha.pulse.machine import HOLDING, TABLES, Input, Next, State  # noqa: E402 - path first
+from piranha.pulse.machine import (  # noqa: E402 - the path must be set first
+    CLASSIC,
+    HOLDING,
+    TABLES,
+    Input,
+    Next,
+    State,
+)
 from piranha.pulse.wire import Role  # noqa: E402 - the path must be set first
 
 _HEAD = """\
@@ -26,6 +33,11 @@ Made by docs/make_takeover.py from files/piranha-agent/src/piranha/pulse/tables.
 Each router has one. In the states {holding} the kernel of the router has the virtual addresses.
 What is not listed changes nothing and does nothing.
 """
+
+
+_OF_OLD = """\
+With `heartbeat_format = classic` the partner is heard as active or standby and as nothing else,
+and the tables below hold but for these cells."""
 
 
 def _rows(role: Role) -> list[tuple[State, Input, Next]]:
@@ -59,11 +71,29 @@ def _table(role: Role) -> list[str]:
     return lines
 
 
+def _beside_one_of_old() -> list[str]:
+    """Give the cells that are others with `heartbeat_format = classic`."""
+    lines = ["", "## Beside a router of old", "", *_OF_OLD.splitlines(), ""]
+    lines += ["| role | in | input | goes to | does, in this order |"]
+    lines += ["| --- | --- | --- | --- | --- |"]
+    for role, rows in CLASSIC.items():
+        for state, row in rows.items():
+            for why, cell in row.items():
+                if cell != TABLES[role][state][why]:
+                    deeds = ", ".join(do.value for do in cell.do) or "nothing"
+                    lines.append(
+                        f"| {role.name.lower()} | {state.value} | {why.name.lower()}"
+                        f" | {cell.state.value} | {deeds} |"
+                    )
+    return lines
+
+
 def page() -> str:
     """Give the whole page."""
     holding = ", ".join(state.value for state in State if state in HOLDING)
     lines = ["", "## Inputs", "", "| input | what has happened |", "| --- | --- |"]
     lines += [f"| {why.name.lower()} | {why.value} |" for why in Input]
+    lines += _beside_one_of_old()
     for role in Role:
         lines += ["", f"## {role.name.capitalize()}", "", *_diagram(role), "", *_table(role)]
     return _HEAD.format(holding=holding) + "\n".join(lines) + "\n"

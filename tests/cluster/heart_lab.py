@@ -85,11 +85,11 @@ def floating(entry: Held) -> bool:
 def inside(namespace: str, make: Callable[[], T]) -> T:
     """Call something, mostly one that opens a socket, in another network namespace."""
     with Path("/proc/self/ns/net").open() as home, namespace_file(namespace) as there:
-        _setns(there.fileno())
+        setns(there.fileno())
         try:
             return make()
         finally:
-            _setns(home.fileno())
+            setns(home.fileno())
 
 
 def namespace_file(name: str) -> TextIO:
@@ -97,7 +97,7 @@ def namespace_file(name: str) -> TextIO:
     return Path("/run/netns", name).open(encoding="ascii")
 
 
-def _setns(number: int) -> None:
+def setns(number: int) -> None:
     if _libc.setns(number, CLONE_NEWNET) != 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
@@ -209,7 +209,7 @@ class Heart:
                 os.closerange(theirs.fileno() + 1, 1024)
                 os.chdir(self.folder)
                 with namespace_file(self.namespace) as there:
-                    _setns(there.fileno())
+                    setns(there.fileno())
                 status = heart.run(theirs, self.config, self.run_dir)
             finally:
                 os._exit(status)

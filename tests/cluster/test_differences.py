@@ -89,6 +89,8 @@ def test_another_key(net: Net, switch: Switch, tmp_path: Path) -> None:
         for router, partner in ((one, PUBLIC[1]), (two, PUBLIC[0])):
             says(router, f"heartbeats from {partner} carry another key")
             assert router.holds(), "as if alone: it cannot know who that is"
+            state = router.ask("status")["heart"]
+            assert (state["state"], state["peer"]["state"]) == ("active", "down")
     finally:
         for router in (one, two):
             router.end()
@@ -101,6 +103,11 @@ def test_another_version(net: Net, switch: Switch, tmp_path: Path) -> None:
             router.start()
         says(one, f"heartbeats from {PUBLIC[1]} are of another version")
         says(two, f"heartbeats from {PUBLIC[0]} are of another version")
+        for router in (one, two):
+            state = router.ask("status")["heart"]
+            assert state["peer"]["state"] == "down"
+            assert state["rejected"]["version"] > 0
+            assert router.holds(), "as if alone: it understands nothing of what it hears"
     finally:
         for router in (one, two):
             router.end()

@@ -24,7 +24,7 @@ from tests.cluster.heart_lab import (
 
 Three = tuple[Net, Heart, Heart]
 CLIENT, CLIENT6 = "192.0.2.50", "2001:db8::50"
-KEEPALIVE, DEADTIME = 0.3, 0.9
+KEEPALIVE, DEADTIME = 0.2, 0.6
 SOON = DEADTIME + KEEPALIVE + 1.5
 """Seconds; a machine that is busy is late."""
 

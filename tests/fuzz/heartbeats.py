@@ -7,6 +7,11 @@
 Two engines talk as ever while somebody sends them what he has recorded of earlier hearts of
 theirs and of these, whole and broken, and what he makes up, with other keys and none. Neither may
 change its state, believe one of these datagrams, answer more than a few, or grow.
+
+With heartbeats of old (`heartbeat_format = classic`) whoever sends the four bytes from the
+partner's address is believed; nothing else is: other lengths, other numbers, what routers of old
+said with services, signed ones. What comes from another address the sockets sort out
+(pathways.py), which a unit test sees on real ones.
 """
 
 from __future__ import annotations
@@ -22,13 +27,18 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "files/piranha-agent/src"))
 
-from piranha.pulse.conversation import ANSWERS, farewells  # noqa: E402 - the path comes first
+from piranha.pulse import oldwire  # noqa: E402 - the path comes first
+from piranha.pulse.conversation import ANSWERS, farewells  # noqa: E402
 from piranha.pulse.engine import Deed, Effect, Engine  # noqa: E402
 from piranha.pulse.machine import State, Timing  # noqa: E402
+from piranha.pulse.oldwire import Said  # noqa: E402
 from piranha.pulse.wire import MAX_SIZE, Heartbeat, Key, Kind, PeerState, Role, encode  # noqa: E402
 
 from tests.fuzz.many import resident  # noqa: E402
 
+SPOKEN = (Said.RUNNING, Said.STOPPED)
+SERVICES = tuple(said for said in Said if said not in SPOKEN)
+ORDERS: tuple[oldwire.Order, ...] = ("little", "big")
 KEY, OTHER = Key.of(bytes(range(32))), Key.of(bytes(range(1, 33)))
 KEEPALIVE, DEADTIME = 0.5, 1.5
 BATCH = 200
@@ -43,9 +53,10 @@ class Broken(AssertionError):
 
 @dataclass
 class Attack:
-    """Two engines and somebody between them."""
+    """Two engines and somebody between them. classic: they speak the format of old."""
 
     random: random.Random
+    classic: bool = False
     now: float = 1000.0
     recorded: list[tuple[Role, bytes]] = field(default_factory=list)
     answers: int = 0
@@ -70,7 +81,7 @@ class Attack:
     def _start(self) -> None:
         made = self.random.randbytes
         for role in Role:
-            timing = Timing(role, True, KEEPALIVE, DEADTIME)
+            timing = Timing(role, True, KEEPALIVE, DEADTIME, classic=self.classic)
             self.engines[role] = Engine((KEY,), timing, bytes(8), lambda: made(16), self.now)
         waiting = [(r, e.start(self.now, r is Role.PRIMARY)) for r, e in self.engines.items()]
         for role, effects in waiting:
@@ -95,7 +106,8 @@ class Attack:
         self.answers = 0
         for number in range(count):
             victim = self.random.choice((Role.PRIMARY, Role.BACKUP))
-            self.now += KEEPALIVE / 2 / BATCH
+            # Signed, the time between two beats is a pause, after which nobody is believed blindly.
+            self.now += KEEPALIVE / (4 if self.classic else 2) / BATCH
             data = self._made_up(victim)
             effects = self.engines[victim].received(data, self.now)
             self._judge(victim, data, effects, believed[victim])
@@ -128,6 +140,8 @@ class Attack:
                 raise Broken(f"{role.name} does not hear its partner any more")
 
     def _made_up(self, victim: Role) -> bytes:
+        if self.classic:
+            return self._strange(victim)
         pick = self.random.random()
         if pick < 0.1:
             return self.random.randbytes(self.random.randrange(MAX_SIZE + 40))
@@ -144,6 +158,28 @@ class Attack:
         for _unused in range(self.random.randrange(1, 4)):
             damaged[self.random.randrange(len(data))] ^= 1 << self.random.randrange(8)
         return bytes(damaged) if bytes(damaged) != data else data[:-1]
+
+    def _strange(self, victim: Role) -> bytes:
+        """Anything but what a router of old says with virtual servers."""
+        pick = self.random.random()
+        if pick < 0.1:
+            return self._forged(victim, self.random.choice((KEY, OTHER)))
+        if pick < 0.2:
+            return oldwire.write(self.random.choice(SERVICES), self.random.choice(ORDERS))
+        if pick < 0.5:
+            data = self.random.randbytes(4)
+        else:
+            data = oldwire.write(self.random.choice(SPOKEN), self.random.choice(ORDERS))
+            if pick < 0.7:
+                data = data[: self.random.randrange(4)]
+            elif pick < 0.8:
+                data += self.random.randbytes(self.random.randrange(1, MAX_SIZE))
+            else:
+                damaged = bytearray(data)
+                damaged[self.random.randrange(4)] ^= 1 << self.random.randrange(8)
+                data = bytes(damaged)
+        found = oldwire.read(data)
+        return data if found is None or found[0] not in SPOKEN else data[:3]
 
     def _forged(self, victim: Role, key: Key) -> bytes:
         talk = self.engines[victim].conversation
@@ -163,9 +199,9 @@ class Attack:
         return data
 
 
-def run(inputs: int, seed: int) -> str:
+def run(inputs: int, seed: int, classic: bool = False) -> str:
     """Attack; gives a sentence about it, and raises Broken where it did something."""
-    attack = Attack(random.Random(seed))
+    attack = Attack(random.Random(seed), classic)
     attack.begin()
     tenth = max(BATCH, inputs // 10)
     attack.attack(tenth)
@@ -188,13 +224,15 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=secrets.randbits(32))
     asked = parser.parse_args(arguments)
     print(f"heartbeats, seed {asked.seed}", flush=True)
-    began = time.monotonic()
-    try:
-        said = run(asked.inputs, asked.seed)
-    except Broken as broken:
-        print(f"FAILED: {broken}\nagain: python3 -m tests.fuzz.heartbeats --seed {asked.seed}")
-        return 1
-    print(f"{said}; {time.monotonic() - began:.0f} s")
+    for name, classic in (("signed", False), ("classic", True)):
+        began = time.monotonic()
+        try:
+            said = run(asked.inputs, asked.seed, classic)
+        except Broken as broken:
+            print(f"FAILED: {name}: {broken}")
+            print(f"again: python3 -m tests.fuzz.heartbeats --seed {asked.seed}")
+            return 1
+        print(f"{name}: {said}; {time.monotonic() - began:.0f} s", flush=True)
     return 0
 
 

@@ -169,7 +169,8 @@ def _integration_in_kernel() -> tuple[str, ...]:
 
 
 WITHOUT_IPVS = (
-    "addresses", "differences", "heart", "neighbours", "news", "orders", "reload", "witness",
+    *("addresses", "classic", "differences", "heart", "neighbours", "news", "orders", "reload"),
+    "witness",
 )
 """Files in tests/cluster that need namespaces but no table: they run in the kernel that is here."""
 

@@ -14,10 +14,11 @@ from ipaddress import ip_address
 
 from .config import Config, Section
 from .findings import Finding, finding
-from .partner_rows import GATEWAY, PARTNER_ROWS
+from .partner_rows import GATEWAY, OF_OLD, PARTNER_ROWS
 from .values import NO_ADDRESS, is_address
 
 _LINKS = ("primary_links", "backup_links")
+_SIGNED_ONLY = (*_LINKS, "heartbeat_key_file", "preempt", "preempt_delay", "failover_on")
 _OWN = ("primary", "backup", "primary_private", "backup_private")
 
 
@@ -25,6 +26,7 @@ def partner_rules(config: Config) -> Iterator[Finding]:
     """Everything wrong or doubtful about what goes on between the routers."""
     yield from _alone(config.globals)
     yield from _preempt(config.globals)
+    yield from _format(config.globals)
     yield from _witness(config)
 
 
@@ -47,7 +49,8 @@ def _alone(settings: Section) -> Iterator[Finding]:
 def _preempt(settings: Section) -> Iterator[Finding]:
     if not settings.flag("backup_active"):
         return
-    if _says_something(settings, "preempt_delay") and not settings.flag("preempt"):
+    classic = settings["heartbeat_format"] == OF_OLD  # then all of it has no effect
+    if _says_something(settings, "preempt_delay") and not (settings.flag("preempt") or classic):
         message = "preempt_delay has no effect without preempt"
         remedy = "set `preempt = 1`, or remove it"
         yield finding("A302", settings.place("preempt_delay"), message, remedy)
@@ -57,6 +60,30 @@ def _preempt(settings: Section) -> Iterator[Finding]:
         if _says_something(settings, key):
             message = f"{key} has no effect with failover services; these move by themselves"
             yield finding("A302", settings.place(key), message, "remove it")
+
+
+def _format(settings: Section) -> Iterator[Finding]:
+    """What heartbeats of old cost, and what they cannot do."""
+    if settings["heartbeat_format"] != OF_OLD or not settings.flag("backup_active"):
+        return
+    place = settings.place("heartbeat_format", 0)
+    if settings["service"] == "fos":
+        message = "heartbeats of the original's format cannot keep a service from running twice"
+        yield finding("E326", place, message, "replace both routers at once")
+        return
+    for key in _OWN:
+        if ":" in (settings.text(key) or ""):
+            message = f"{key} is an IPv6 address, and no router of old has one"
+            yield finding("E326", settings.place(key, 0), message, "write IPv4 addresses")
+            return
+    message = "whoever can send from the partner's address can stop or start this router; nothing"
+    message += " is told of health, configuration and connections"
+    remedy = "write it beside a router that still runs Piranha 0.8.6 only, and remove it with that"
+    yield finding("W323", place, message, remedy)
+    for key in _SIGNED_ONLY:
+        if _says_something(settings, key):
+            message = f"{key} has no effect with `heartbeat_format = {OF_OLD}`"
+            yield finding("A302", settings.place(key), message, "keep it for later, or remove it")
 
 
 def _witness(config: Config) -> Iterator[Finding]:

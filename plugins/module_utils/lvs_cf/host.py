@@ -20,7 +20,7 @@ from .checks import VIA_VIRTUAL
 from .config import Config, Section, Virtual, service_ports
 from .findings import Finding, did_you_mean, finding
 from .marks import AUTO
-from .partner_rows import GATEWAY
+from .partner_rows import GATEWAY, SIGNED
 from .values import NO_ADDRESS, ROLES, is_address, is_ipv6
 
 _COMMANDS = ("send_program",)
@@ -78,10 +78,13 @@ def questions(config: Config) -> Questions:
     if marked(config):
         programs.update(dict.fromkeys(_MARKING))
     names = dict.fromkeys(name for _section, _key, name in _names(config))
-    key_file = config.globals.text("heartbeat_key_file")
-    return Questions(
-        tuple(programs), tuple(names), key_file if config.globals.flag("backup_active") else None
-    )
+    key_file = config.globals.text("heartbeat_key_file") if _signs(config.globals) else None
+    return Questions(tuple(programs), tuple(names), key_file)
+
+
+def _signs(settings: Section) -> bool:
+    """Whether there are heartbeats, with a key."""
+    return settings.flag("backup_active") and settings["heartbeat_format"] == SIGNED
 
 
 def check_host(config: Config, host: Host) -> list[Finding]:
@@ -419,7 +422,7 @@ def _resolution(config: Config, host: Host) -> Iterator[Finding]:
 
 
 def _key(config: Config, host: Host) -> Iterator[Finding]:
-    if host.key_trouble and config.globals.flag("backup_active"):
+    if host.key_trouble and _signs(config.globals):
         yield finding("E506", config.globals.place("heartbeat_key_file", 0), host.key_trouble)
 
 

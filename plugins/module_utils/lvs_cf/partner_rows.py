@@ -22,6 +22,15 @@ GATEWAY = "gateway"
 PARTNER_ROWS = (
     Directive(
         GLOBAL,
+        "heartbeat_format",
+        CHOICE,
+        SIGNED,
+        "Heartbeats as this agent signs them, or as Piranha 0.8.6 sent them, for a partner of old.",
+        choices=(SIGNED, OF_OLD),
+        dialect=EXTENDED,
+    ),
+    Directive(
+        GLOBAL,
         "heartbeat_key_file",
         PATH,
         "/etc/piranha/heartbeat.key",

@@ -144,3 +144,13 @@ def test_further_links_are_further_routes() -> None:
         settings("primary_links = [ 10.9.0.1 ]\n" + TEXT)
     with pytest.raises(SettingsError, match="write addresses, not names"):
         settings("primary_links = [ a.example ]\nbackup_links = [ b.example ]\n" + TEXT)
+
+
+def test_beside_a_router_of_old_there_are_two_paths_at_most() -> None:
+    links = "primary_links = [ 10.9.0.1 ]\nbackup_links = [ 10.9.0.2 ]\n"
+    found = settings(links + "heartbeat_format = classic\n" + TEXT)
+    assert found.timing.classic
+    assert len(found.routes) == 2
+    assert not settings().timing.classic
+    alone = TEXT.replace("backup_active = 1", "backup_active = 0")
+    assert not settings("heartbeat_format = classic\n" + alone).timing.classic

@@ -100,7 +100,7 @@ def test_every_truncation_and_any_tail_is_refused() -> None:
     ("data", "why"),
     [
         (b"", Reason.GARBAGE),
-        (b"\xda\xdb\xad\xbd", Reason.GARBAGE),
+        (b"\xda\xdb\xad\xbd", Reason.FORMAT),
         (b"PLVS", Reason.GARBAGE),
         (b"PLVS\x02" + bytes(200), Reason.VERSION),
         (encode(BEAT, OTHER), Reason.KEY),

@@ -42,6 +42,8 @@ STALE = 30.0
 COUNTED_LATELY = 10.0
 """Seconds after which numbers of connections say how old they are."""
 
+UNSIGNED = "classic: unsigned, and of the partner no more than whether it is active"
+
 DIGITS = 12
 """Of a digest: enough to tell two configurations apart."""
 
@@ -134,6 +136,7 @@ def _router(found: dict[str, Any], colour: Paint, now: float) -> list[str]:
         ("state", f"{_paint(state, state, colour)}{since}{_because(heart.get('reason'))}"),
         ("partner", _partner(heart.get("peer"), now)),
         *(("link", _link(one, colour, now)) for one in heart.get("links") or ()),
+        *([("heartbeats", UNSIGNED)] if heart.get("heartbeat_format") == "classic" else []),
         *(("witness", _witness(one, colour, now)) for one in heart.get("witnesses") or ()),
         *([("sync", _sync(heart["sync"], colour))] if heart.get("sync") else []),
         ("addresses", ", ".join(_address(a) for a in heart.get("addresses") or ()) or "none"),

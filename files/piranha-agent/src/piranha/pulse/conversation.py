@@ -33,6 +33,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from .oldwire import Order
 from .wire import (
     DIGEST_SIZE,
     FAREWELL,
@@ -136,6 +137,9 @@ class Conversation:
     new_session: gives 16 random bytes.
     keepalive, deadtime: seconds.
     """
+
+    order: Order | None = None
+    """How a partner of old reads bytes (classic.py); None where heartbeats are signed."""
 
     def __init__(
         self,

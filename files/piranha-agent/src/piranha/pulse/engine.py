@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from piranha import __version__
 
+from .classic import Classic
 from .conversation import Accepted, Answer, Conversation, Memory
 from .facts import Facts
 from .handover import confirmed, receipt
@@ -107,10 +108,8 @@ class Engine:
         groups: tuple[str, ...] = (),
     ) -> None:
         self.members = Members(groups, timing, now)
-        self.conversation = Conversation(
-            keys, timing.role, timing.keepalive, timing.deadtime, new_session
-        )
-        self.conversation.digest = digest
+        self._new_session = new_session
+        self.conversation = self._converse(keys, timing, digest)
         self.genuine = False
         """Whether the datagram received last came from the partner, if late: its path works."""
         self.partner_digest: bytes | None = None
@@ -120,6 +119,13 @@ class Engine:
         self.partner_facts: Facts | None = None
         self._kept: bytes | None = None
         self._keep_at = now
+
+    def _converse(self, keys: tuple[Key, ...], timing: Timing, digest: bytes) -> Conversation:
+        """Begin a conversation, in the format that the partner understands."""
+        kind = Classic if timing.classic else Conversation
+        made = kind(keys, timing.role, timing.keepalive, timing.deadtime, self._new_session)
+        made.digest = digest
+        return made
 
     @property
     def machine(self) -> Machine:
@@ -167,7 +173,7 @@ class Engine:
         if verdict.closed_us:
             self.conversation.rotate()
             effects.append(Effect(Deed.SESSION))
-        self.partner_digest = verdict.beat.digest
+        self.partner_digest = verdict.beat.digest or None
         took, state = self._learn(verdict.beat), verdict.beat.state
         news = decode(verdict.beat.kind, verdict.beat.body)
         for member in self.members:
@@ -334,6 +340,12 @@ class Engine:
         self, keys: tuple[Key, ...], timing: Timing, digest: bytes, now: float
     ) -> list[Effect]:
         """Use another configuration from now on."""
+        if timing.classic != self.classic:
+            # Who speaks the other format is unheard until he is heard: as at a start.
+            self.conversation = self._converse(keys, timing, digest)
+            self.partner_digest = self.partner_facts = None
+            for member in self.members:
+                member.partner_word = None
         self.conversation.keys = keys
         self.conversation.role = timing.role
         self.conversation.digest = digest
@@ -350,6 +362,11 @@ class Engine:
     def next_at(self) -> float:
         """When `tick` is due at the latest."""
         return min(member.machine.next_at() for member in self.members)
+
+    @property
+    def classic(self) -> bool:
+        """Whether the partner is taken for one that runs Piranha of old."""
+        return self.machine.timing.classic
 
     @property
     def holding(self) -> bool:
@@ -388,7 +405,8 @@ class Engine:
                 return self._goodbyes(step, now, member)
             case Do.HAND_OVER:
                 # To a partner that is not there, or holds the addresses too, nothing moves.
-                ready = member.machine.partner is PeerState.STANDBY
+                # One of old takes none.
+                ready = member.machine.partner is PeerState.STANDBY and not self.classic
                 return [Effect(Deed.HAND_OVER, group=member.name)] if ready else []
             case Do.DISTRUST:
                 self.conversation.distrust(now)
@@ -462,7 +480,7 @@ class Engine:
         elif self.machine.partner is None:
             said += [
                 sentence.format(partner=partner, key_file=key_file)
-                for reason, sentence in _WHY_SILENT.items()
+                for reason, sentence in (_WHY_SILENT | _OTHER_FORMAT[self.classic]).items()
                 if self.conversation.rejected_at.get(reason, recent) > recent
             ][:1] or [f"nothing is heard from {partner}"]
         elif self.partner_digest not in (None, self.conversation.digest):
@@ -495,8 +513,22 @@ _WHY_SILENT = {
     " heartbeat_port there",
     Reason.UNCONFIRMED: "{partner} is heard, but does not hear this router: check the firewall"
     " and the route to it",
+    Reason.SERVICE: "{partner} is of old and runs failover services, not virtual ones: compare"
+    " lvs.cf on both routers",
 }
 """Reasons that explain a silence, the likeliest first."""
+
+_OTHER_FORMAT = {
+    False: {
+        Reason.FORMAT: "{partner} sends the unsigned heartbeats of Piranha of old: set"
+        " heartbeat_format = classic here until it is replaced"
+    },
+    True: {
+        Reason.FORMAT: "{partner} signs its heartbeats: remove heartbeat_format = classic here,"
+        " it is needed no more"
+    },
+}
+"""The same where the partner speaks the other format; the key is whether we speak that of old."""
 
 
 def _told(step: Step, why: str, group: str) -> Effect:

@@ -47,6 +47,10 @@ TELL = 1.0
 """Seconds between two snapshots of the state when nothing changes."""
 _SAY = frozenset({Deed.SEND, Deed.GOODBYE, Deed.RENEW})
 """Deeds that tell the partner what was to become of the addresses."""
+UNSIGNED = (
+    "heartbeats are those of Piranha of old (heartbeat_format = classic): whoever can send from the"
+    " partner's address is believed; remove it when both routers run this agent"
+)
 GOODBYE_GAP = 0.003
 """Seconds after each goodbye, so that one short burst of loss does not take all."""
 
@@ -272,7 +276,8 @@ class Heart:
         return done
 
     def _note_session(self) -> None:
-        session = self._engine.conversation.session
+        talk = self._engine.conversation
+        session = talk.session
         earlier = tuple(entry for entry in self._sessions if entry != session)
         self._sessions = (session, *earlier)[: ledger.SESSIONS_KEPT]
         speaker = ledger.Spokesman(
@@ -282,7 +287,8 @@ class Heart:
             port=self._settings.port,
             key_file=self._settings.key_file,
             digest=self._settings.digest,
-            memory=self._engine.conversation.memory,
+            memory=talk.memory,
+            classic=talk.order,
             boot=ledger.boot_id(),
         )
         try:
@@ -419,12 +425,17 @@ class Heart:
 
     def _open(self, settings: HeartSettings, old: Pathways | None = None) -> Pathways:
         try:
-            return Pathways.opened(settings.routes, settings.port, old)
+            paths = Pathways.opened(settings.routes, settings.port, old)
         except OSError as error:
             raise CannotRun(
                 f"heartbeats cannot be received: {error.strerror} ({error.filename});"
                 f" see which program uses the port, or correct heartbeat_port in lvs.cf"
             ) from None
+        classic = settings.timing.classic
+        if classic and not (old is not None and old.anywhere):
+            self._log("warning", UNSIGNED)
+        paths.anywhere = classic
+        return paths
 
 
 def run(sock: socket.socket, config_path: Path, run_dir: Path) -> int:

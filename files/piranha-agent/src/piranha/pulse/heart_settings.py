@@ -11,7 +11,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from piranha.core.lvs_cf.config import MASK_OF, Config, Section, write
-from piranha.core.lvs_cf.partner_rows import GATEWAY
+from piranha.core.lvs_cf.partner_rows import GATEWAY, OF_OLD
 from piranha.net.addresses import VirtualAddress
 from piranha.net.rtnetlink import Address
 
@@ -99,10 +99,11 @@ def extract(config: Config, own: frozenset[Address]) -> HeartSettings:
         preempt_delay=section.seconds("preempt_delay") or 0.0,
         on_health=section.text("failover_on") == "health",
         witness=bool(witnesses),
+        classic=partnered and section.text("heartbeat_format") == OF_OLD,
     )
     return HeartSettings(
         timing=timing,
-        routes=_routes(section, role, primary, backup) if partnered else (),
+        routes=_routes(section, role, primary, backup, timing.classic) if partnered else (),
         port=section.number("heartbeat_port") or 539,
         key_file=Path(section.text("heartbeat_key_file") or "/etc/piranha/heartbeat.key"),
         groups=_virtual_addresses(config, role),
@@ -162,7 +163,11 @@ def _role(primary: Address | None, backup: Address | None, own: frozenset[Addres
 
 
 def _routes(
-    section: Section, role: Role, primary: Address | None, backup: Address | None
+    section: Section,
+    role: Role,
+    primary: Address | None,
+    backup: Address | None,
+    classic: bool,
 ) -> tuple[Route, ...]:
     pairs = [(primary, backup)]
     # A private address that is not given is the public one, and then there is no second path.
@@ -174,7 +179,8 @@ def _routes(
         raise SettingsError(
             "primary_links and backup_links differ in length; name two addresses for each path"
         )
-    pairs.extend(zip(*links, strict=True))
+    if not classic:  # one of old listens at its public and its private address only
+        pairs.extend(zip(*links, strict=True))
     routes = []
     for one, other in pairs:
         own, partner = (one, other) if role is Role.PRIMARY else (other, one)

@@ -26,10 +26,12 @@ from piranha.net.addresses import VirtualAddress
 
 from .conversation import Memory
 from .heart_settings import Route
+from .oldwire import Order
 from .wire import DIGEST_SIZE, SESSION_SIZE, Role
 
 ADDRESSES = "addresses.json"
 SESSION = "session.json"
+_ORDERS: dict[str, Order] = {"little": "little", "big": "big"}
 SESSIONS_KEPT = 4
 """Sessions of which the partner may still know one: hearts that died before it heard them."""
 
@@ -56,6 +58,8 @@ class Spokesman:
     digest: bytes
     memory: Memory | None = None
     """What is known of the partner."""
+    classic: Order | None = None
+    """The partner is one of old, and reads bytes in this order (oldwire.py)."""
     boot: str = ""
     """The boot of this machine in which it was written; sessions and times end with it."""
 
@@ -124,6 +128,7 @@ def write_session(run_dir: Path, speaker: Spokesman) -> None:
             "port": speaker.port,
             "key_file": str(speaker.key_file),
             "digest": speaker.digest.hex(),
+            "classic": speaker.classic,
             "boot": speaker.boot,
             "partner": _from_memory(speaker.memory),
         },
@@ -146,6 +151,7 @@ def read_session(run_dir: Path) -> Spokesman | None:
             key_file=Path(content["key_file"]),
             digest=digest,
             memory=_to_memory(content.get("partner")),
+            classic=_ORDERS.get(str(content.get("classic"))),
             boot=str(content.get("boot", "")),
         )
     except (KeyError, TypeError, ValueError):

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """When a router takes the virtual addresses, and when it lets go of them. Pure.
 
-All transitions stand in TABLES (tables.py), one for each role; the code below turns times and
+All transitions stand in TABLES and CLASSIC (tables.py), by role; the code below turns times and
 heartbeats into the tables' inputs and nothing else. It sends nothing and touches no address: it
 gives actions, and whoever calls it (engine.py) carries them out.
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from .tables import HEARD, HOLDING, SAID, TABLES, Do, Input, Next, State
+from .tables import CLASSIC, HEARD, HOLDING, SAID, TABLES, Do, Input, Next, State
 from .wire import PeerState, Role
 
 _ABLE = frozenset({PeerState.STANDBY, PeerState.ACTIVE, PeerState.DOUBT})
@@ -34,6 +34,7 @@ class Timing:
     retry: how long a router that could not set the addresses waits before it tries again.
     preempt: the primary asks for the addresses once the backup was active for preempt_delay.
     on_health: who could serve less than a standby partner for health_delay lets it take over.
+    classic: the partner runs Piranha of old, and tells only whether it is active.
     witness: silence of the partner counts only while a witness is heard.
     """
 
@@ -48,6 +49,7 @@ class Timing:
     on_health: bool = False
     health_delay: float = 5.0
     witness: bool = False
+    classic: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,7 +323,8 @@ class Machine:
         return [] if self.timing.partnered else self._feed(Input.ALONE, now)
 
     def _feed(self, why: Input, now: float) -> list[Step]:
-        cell = TABLES[self.timing.role][self.state][why]
+        tables = CLASSIC if self.timing.classic else TABLES
+        cell = tables[self.timing.role][self.state][why]
         if cell.state is self.state and not cell.do:
             return []
         step = Step(self.state, cell.state, why, cell.do)

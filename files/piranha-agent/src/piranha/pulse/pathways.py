@@ -25,6 +25,10 @@ class Pathways:
         self.sockets: list[socket.socket] = []
         self._failing: dict[Route, str] = {}
         self._heard: dict[Route, float] = {}
+        self.anywhere = False
+        """Whether what comes from any address of the partner counts on each path.
+
+        Nobody knows any more which of its sockets a router of old sends from."""
 
     @classmethod
     def opened(cls, routes: tuple[Route, ...], port: int, old: Pathways | None = None) -> Pathways:
@@ -71,6 +75,7 @@ class Pathways:
 
     def receive(self, ready: Collection[int]) -> Iterator[tuple[Route, bytes]]:
         """Give what waits in the sockets that are ready and comes from the partner's address."""
+        known = {route.partner: route for route in self.routes} if self.anywhere else {}
         for route, one in zip(self.routes, self.sockets, strict=True):
             if one.fileno() not in ready:
                 continue
@@ -79,6 +84,8 @@ class Pathways:
                     data, source = one.recvfrom(MAX_SIZE + 1)
                     if source[0] == route.partner:
                         yield route, data
+                    elif source[0] in known:
+                        yield known[source[0]], data
 
     def heard(self, route: Route, now: float) -> None:
         """Note that a heartbeat of the partner came over a path, first copy or not."""

@@ -45,7 +45,8 @@ def read_settings(config_path: Path, addresses: Addresses) -> tuple[HeartSetting
         raise CannotRun("; ".join(found.format(str(config_path)) for found in loaded.errors))
     try:
         settings = extract(loaded.config, addresses.own())
-        keys = read_keys(settings.key_file) if settings.timing.partnered else ()
+        signed = settings.timing.partnered and not settings.timing.classic
+        keys = read_keys(settings.key_file) if signed else ()
     except SettingsError as error:
         raise CannotRun(f"{config_path}: {error}") from None
     except KeyFileError as error:

@@ -7,6 +7,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from piranha.core.lvs_cf.partner_rows import OF_OLD, SIGNED
+
 from .engine import Engine
 from .heart_settings import HeartSettings
 from .pathways import Pathways
@@ -43,7 +45,8 @@ def snapshot(
         "deadtime": settings.timing.deadtime,
         "digest": settings.digest.hex(),
         # Public names of the keys, the one to send with first; compare them with the partner's.
-        "keys": [key.id.hex() for key in talk.keys] if settings.routes else [],
+        "keys": [key.id.hex() for key in talk.keys if settings.routes and not engine.classic],
+        "heartbeat_format": OF_OLD if engine.classic else SIGNED,
         # The second copy of each heartbeat, from the second path, is late: no news.
         "rejected": {
             why.value: count

@@ -16,9 +16,14 @@ from pathlib import Path
 from piranha.fos.record import may_run
 from piranha.net.addresses import VirtualAddress, release_all
 
+from . import oldwire
 from .conversation import farewells
 from .keys import KeyFileError, read_keys
 from .ledger import forget, read_all, read_session, write_addresses
+from .oldwire import Said
+
+FAREWELLS = 3
+"""How often each is said."""
 
 
 class ResignError(Exception):
@@ -63,11 +68,14 @@ def _say_goodbye(run_dir: Path) -> None:
     speaker = read_session(run_dir)
     if speaker is None:
         return
-    try:
-        keys = read_keys(speaker.key_file)
-    except KeyFileError:
-        return
-    said = farewells(keys, speaker.role, list(speaker.sessions), speaker.digest)
+    if speaker.classic is not None:
+        said = [oldwire.write(Said.STOPPED, speaker.classic)] * FAREWELLS
+    else:
+        try:
+            keys = read_keys(speaker.key_file)
+        except KeyFileError:
+            return
+        said = farewells(keys, speaker.role, list(speaker.sessions), speaker.digest, FAREWELLS)
     for route in speaker.routes:
         family = socket.AF_INET6 if ":" in route.own else socket.AF_INET
         try:

@@ -274,6 +274,25 @@ TABLES: Mapping[Role, Mapping[State, Mapping[Input, Next]]] = {
     for role in Role
 }
 
+_WITH_ONE_OF_OLD: dict[Role, dict[State, dict[Input, Next]]] = {
+    Role.PRIMARY: {State.DOUBT: {Input.PEER_ACTIVE: Next(State.CONTESTED, (Do.SEND,))}},
+    Role.BACKUP: {State.STANDBY: {Input.PEER_STANDBY: _TAKE}},
+}
+
+CLASSIC: Mapping[Role, Mapping[State, Mapping[Input, Next]]] = {
+    role: {
+        state: {**row, **_WITH_ONE_OF_OLD[role].get(state, {})} for state, row in rows.items()
+    }
+    for role, rows in TABLES.items()
+}
+"""The tables beside a partner of old (classic.py), where these are its rules:
+
+- Two that are both standby: whoever hears it first becomes active, for a primary of old may be one
+  that does not: it says the same while its lvsd has died, or a cable is out.
+- Two active ones: the backup gives way at the first heartbeat. So a primary in doubt, which has
+  said already that it is active, must not give way as well.
+"""
+
 HEARD: Mapping[PeerState, Input] = {
     PeerState.STANDBY: Input.PEER_STANDBY,
     PeerState.ACTIVE: Input.PEER_ACTIVE,

@@ -29,6 +29,8 @@ import hmac
 import struct
 from dataclasses import dataclass
 
+from . import oldwire
+
 MAGIC = b"PLVS"
 VERSION = 1
 SESSION_SIZE = 16
@@ -118,6 +120,10 @@ class Reason(enum.Enum):
     CLOSED = "closed"
     UNCONFIRMED = "unconfirmed"
     STRANGER = "stranger"
+    FORMAT = "format"
+    """It is of the other format of heartbeats (heartbeat_format)."""
+    SERVICE = "service"
+    """It is of a router of old that runs failover services."""
 
 
 _KINDS = frozenset(Kind)
@@ -194,6 +200,8 @@ def decode(data: bytes, keys: tuple[Key, ...]) -> Heartbeat | Refused:
     Any bytes may be passed in. Nothing but the outer frame is looked at before the code of
     authentication has been compared, in constant time.
     """
+    if oldwire.read(data) is not None:
+        return Refused(Reason.FORMAT)
     if len(data) > MAX_SIZE or len(data) < len(MAGIC) + 1 or not data.startswith(MAGIC):
         return Refused(Reason.GARBAGE)
     if data[len(MAGIC)] != VERSION:

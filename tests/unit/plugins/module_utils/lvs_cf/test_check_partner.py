@@ -10,6 +10,7 @@ from ansible_collections.piranha.lvs.plugins.module_utils.lvs_cf.host import (
     Device,
     Host,
     check_host,
+    questions,
 )
 
 from .cluster import QUIET
@@ -111,6 +112,53 @@ def test_failover_services_move_by_rules_of_their_own(line: str) -> None:
     text = f"service = fos\n{line}\n{TWO}{block}"
     assert codes(text) == ["A302"]
     assert "with failover services" in said(text)
+
+
+CLASSIC = "heartbeat_format = classic\n"
+
+
+def test_heartbeats_of_old_say_what_they_cost() -> None:
+    assert codes(CLASSIC + TWO) == ["W323"]
+    assert load(CLASSIC + TWO).findings[0].line == 1
+    assert codes("heartbeat_format = signed\n" + TWO) == []
+    alone = TWO.replace("backup_active = 1", "backup_active = 0")
+    assert codes(CLASSIC + alone) == ["A302"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "preempt = 1",
+        "preempt_delay = 5",
+        "failover_on = health",
+        "heartbeat_key_file = /etc/other.key",
+        "primary_links = 10.9.0.1\nbackup_links = 10.9.0.2",
+    ],
+)
+def test_what_heartbeats_of_old_do_not_carry(line: str) -> None:
+    text = f"{CLASSIC}{line}\n{TWO}"
+    assert codes(text)[0] == "W323"
+    assert set(codes(text)[1:]) == {"A302"}
+    assert "has no effect with `heartbeat_format = classic`" in said(text)
+
+
+def test_a_witness_and_a_delay_are_as_good_beside_one_of_old() -> None:
+    assert codes(f"{CLASSIC}witness = gateway\nstart_delay = 5\n{TWO}") == ["W323"]
+
+
+def test_where_heartbeats_of_old_cannot_do() -> None:
+    block = (
+        "failover db {\n active = 1\n address = 192.0.2.9 eth0:9\n"
+        ' start_cmd = "/bin/db start"\n stop_cmd = "/bin/db stop"\n}\n'
+    )
+    assert codes(f"service = fos\n{CLASSIC}{TWO}{block}") == ["E326"]
+    six = TWO.replace("backup = 192.0.2.2", "backup = 2001:db8::2")
+    assert codes(CLASSIC + six) == ["E326"]
+
+
+def test_no_key_is_asked_for_where_none_is_used() -> None:
+    assert questions(load(TWO).config).key_file == "/etc/piranha/heartbeat.key"
+    assert questions(load(CLASSIC + TWO).config).key_file is None
 
 
 PUBLIC = Device(addresses=("192.0.2.1/24",))
