@@ -145,8 +145,9 @@ class _Editor:
         elif len(old) == 1 and old[0].quote and isinstance(value, (str, int)):
             text = value if isinstance(value, str) else words
             same = f"{old[0].quote}{text}{old[0].quote}"
-            self.document.set(block, row.name, same)
-            if line.args == (text,):
+            read = cut(same, 0).tokens
+            if len(read) == 1 and read[0].text == text:  # else the text has such a quote in it
+                self.document.set(block, row.name, same)
                 return
         self.document.set(block, row.name, words)
 

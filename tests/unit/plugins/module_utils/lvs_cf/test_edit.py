@@ -71,6 +71,14 @@ def test_any_configuration_can_be_made_of_any_other(first: Config, second: Confi
     edited(write(first), second)
 
 
+@pytest.mark.parametrize("value", ["  a\" '\\{", "={}}\t\"=}", "it's \"so\""])
+def test_a_line_in_quotes_takes_a_text_that_has_such_quotes(value: str) -> None:
+    wanted = config_of("")
+    wanted.globals.written["notify_cmd"] = value
+    after = edited('notify_cmd = "/bin/true x"\n', wanted)
+    assert config_of(after).globals.written == {"notify_cmd": value}
+
+
 @given(configs)
 def test_an_empty_file_becomes_any_configuration(config: Config) -> None:
     edited("", config)
