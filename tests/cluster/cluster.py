@@ -186,6 +186,12 @@ class Router:
                 inside(self.name, *self._piranha("pulse")), env=self._env(), stderr=log
             )
 
+    def reload(self, config: str) -> None:
+        """Give it another file, as `systemctl reload` does."""
+        assert self.process is not None
+        self.config.write_text(config, encoding="utf-8")
+        self.process.send_signal(signal.SIGHUP)
+
     def stop(self) -> int:
         """Stop it as `systemctl stop` does; gives pulse's exit status."""
         if self.process is None:
@@ -217,7 +223,7 @@ class Router:
         run("ip", "-n", self.name, "address", "flush", "to", f"{VIRTUAL}/32", check=False)
         run("ip", "-n", self.name, "address", "flush", "to", f"{GATEWAY}/32", check=False)
         run(*inside(self.name, "ipvsadm", "-C"))
-        for path in self.run_dir.iterdir():
+        for path in self.run_dir.iterdir() if self.run_dir.exists() else ():
             path.unlink()
         for network in HOSTS[self.name]:
             run("ip", "-n", SWITCH, "link", "set", f"{self.name}-{network[:4]}", "up")
@@ -354,6 +360,17 @@ class Cluster:
                 lambda r=router: all(f"{a}:{PORT}" in r.table() for a in SERVERS.values()),  # type: ignore[misc]
                 f"{router.name} has both real servers in its table",
             )
+
+    def as_started(self) -> bool:
+        """Whether both agents run and are as `start` leaves them: no need to start them anew."""
+        r1, r2 = (self.routers[name] for name in ROUTERS)
+        return (
+            (r1.state(), r2.state(), r1.partner()) == ("active", "standby", "standby")
+            and r1.holds() == {VIRTUAL, GATEWAY}
+            and not r2.holds()
+            and not r1.status()["pulse"]["resigned"]
+            and all(f"{a}:{PORT}" in r.table() for a in SERVERS.values() for r in (r1, r2))
+        )
 
     def stop(self) -> None:
         """Stop both agents and make everything as it was."""

@@ -66,6 +66,16 @@ def test_a_place_stays_and_rests_before_another_gets_it() -> None:
     assert found.mark(clash) == mark
 
 
+def test_another_set_of_helpers_is_not_served_until_it_is_settled() -> None:
+    one, two = some(2)
+    found = settled([one])
+    assert found.serves([one])
+    assert not found.serves([one, two])
+    assert not found.serves([])
+    found.settle([one, two], EMPTY, 1.0)
+    assert found.serves([two, one])
+
+
 def test_the_table_holds_one_server_each_and_is_read_back_after_a_restart() -> None:
     wanted = [
         *some(2),

@@ -200,7 +200,7 @@ class Daemon:
         parts = f"{words.count(len(new.virtual), 'virtual service')}, "
         parts += words.count(servers, "real server")
         self._reporter.event(words.event("info", f"lvsd {verb}: {parts}"))
-        if before is not None and before.keys == new.keys:
+        if before is not None and before.keys == new.keys and self._doors.settled:
             # Only blocks whose text is another are other objects.
             pairs = zip(before.virtual, new.virtual, strict=True)
             self._dirty |= {now.key for was, now in pairs if was is not now}

@@ -77,6 +77,11 @@ class Doors:
 
     # -- the table ------------------------------------------------------------------------------
 
+    @property
+    def settled(self) -> bool:
+        """Whether the helper services are those that the checks need, since `settle`."""
+        return self._helpers.serves(self._wanted)
+
     def settle(self, actual: Table) -> None:
         """Give the helper services their marks. actual: the whole of the kernel's table."""
         self._helpers.settle(self._wanted, actual, time.monotonic())

@@ -103,6 +103,10 @@ class Helpers:
                 self._places[helper] = free
                 busy.add(free)
 
+    def serves(self, wanted: Collection[Helper]) -> bool:
+        """Whether exactly the wanted ones have places, so that the table need not change."""
+        return self._places.keys() == set(wanted)
+
     def mark(self, helper: Helper) -> int | None:
         """The mark that leads to a helper service; None where there is none."""
         place = self._places.get(helper)
