@@ -204,17 +204,17 @@ def _without_ipvs(which: str) -> Step:
 
 
 def _marked() -> list[Step]:
-    """What is marked `whole` in kernel and cluster; files without the mark are not begun."""
+    """What is marked `whole` in checks, kernel, cluster; files without the mark are not begun."""
     mark = "mark.whole"
-    steps = [_without_ipvs("whole")]
-    if not any(mark in _text(f"tests/cluster/test_{name}.py") for name in WITHOUT_IPVS):
-        steps = []
+    steps = [replace(step, name="checks", limit=900) for step in _checks("whole")]
+    if any(mark in _text(f"tests/cluster/test_{name}.py") for name in WITHOUT_IPVS):
+        steps.append(_without_ipvs("whole"))
     files = [f"tests/cluster/test_{name}.py" for name in _cluster_files()]
     files += sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("tests/kernel/test_*.py"))
     for file in files:
         if mark in _text(file):
             steps.append(_in_kernel(Path(file).stem[5:], file, 1200, which="whole"))
-    return steps or [Step("marked whole", unless="no test has the mark")]
+    return steps
 
 
 def _machines() -> list[Step]:
@@ -226,8 +226,8 @@ def _machines() -> list[Step]:
     return [*kernel, *cluster]
 
 
-def _checks() -> list[Step]:
-    argv = _tool("python", "-m", "pytest", "-v", "--color=no", "tests/checks")
+def _checks(which: str = "not whole") -> list[Step]:
+    argv = _tool("python", "-m", "pytest", "-v", "--color=no", "-m", which, "tests/checks")
     return [Step("real servers", argv, limit=300, count=pytest_count)]
 
 
@@ -273,7 +273,7 @@ LAYERS = {
         Layer("machines", "kernel and cluster, side by side",
               _machines, _LAB, at_once=3),
         Layer("marked", "the tests that are marked `whole`: too long for every run",
-              _marked, _LAB, at_once=2),
+              _marked, (*_LAB, CHECK_PACKAGES), at_once=2),
         Layer("checks", "health checks against real servers of every kind; firewall marks",
               _checks, (GATE_PACKAGES, CHECK_PACKAGES)),
         Layer("page", "the web page in a real browser, real agents behind it",
