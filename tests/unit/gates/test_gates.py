@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.gates import docsite, importer, run
+from tests.gates import docsite, importer, run, steps
 from tests.gates.layers import Layer
 from tests.gates.machine import ROOT, Trouble
 from tests.gates.steps import Count, Outcome, Step, pytest_count, units_count
@@ -86,6 +86,16 @@ def test_what_is_left_to_a_longer_run_is_not_called_skipped() -> None:
     step = Step("agent")
     rows = run.table([("cluster", Outcome(step, 0, 1.0, Count(2, 0, 1, 3)))], [], "", 1.0)
     assert "1 skipped 3 left to make test-all" in rows[1]
+
+
+def test_a_file_of_which_all_is_left_has_not_failed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(steps, "LOGS", tmp_path)
+    for closing, status in (("=== 3 deselected in 0.10s ===", 0), ("=== no tests ran ===", 5)):
+        argv = ("sh", "-c", f"echo '{closing}'; exit 5")
+        outcome = steps.run_step(Step("units", argv, count=pytest_count), "cluster")
+        assert (outcome.status, outcome.good) == (status, status == 0)
 
 
 def test_steps_of_one_lane_wait_for_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
