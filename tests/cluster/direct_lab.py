@@ -60,7 +60,7 @@ def _virtual(name: str, virtual: str, forward: str, servers: dict[str, str], ext
     )
     return (
         f"virtual {name} {{\n    active = 1\n    address = {virtual} eth0:1\n    port = {PORT}\n"
-        f"    forward = {forward}\n    scheduler = rr\n    timeout = 1\n    reentry = 1\n"
+        f"    forward = {forward}\n    scheduler = rr\n    timeout = 2\n    reentry = 1\n"
         f"{extra}{blocks}}}\n"
     )
 

@@ -108,7 +108,7 @@ def test_a_server_without_the_address_is_down_on_both_routers(running: DirectClu
         assert len(helpers(router)) == len(STATES)
         down = downs(router)
         where = f"real server {address('d3')}:{PORT} of direct ({DIRECT}:{PORT}/tcp) is DOWN"
-        words = f"no connection within 1 s at {DIRECT}, which it may not have on its loopback"
+        words = f"no connection within 2 s at {DIRECT}, which it may not have on its loopback"
         assert any(text.startswith(f"{where}: {words}") for text in down)
         # Neither status nor its metrics have the helper services.
         assert {name.partition("/")[0] for name in router.servers()} == {"direct", "six", "tunnel"}
