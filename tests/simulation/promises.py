@@ -25,6 +25,7 @@ that was broken in between is then seen by how long it was. All bounds are state
 - Nobody takes or lets go once nothing has happened for five dead times.
 - What a router says of itself is so; what it announces it has.
 - A router believes only what its partner said, a short while ago, and in the order it was said.
+- No heart turns in circles: what happens, wake-ups and datagrams above all, has a bound.
 - A portion of connections is taken once, and only if the partner gave it.
 - In the end there is one owner, one standby, and they hear each other.
 """
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
 STATE_AT, KIND_AT = 5, 15  # wire.py: where a datagram says what its sender is, and what it carries
 HOLDERS = (PeerState.ACTIVE, PeerState.DOUBT)
 PROMPT = 10 * DELAY + 0.002
+BUSIEST = 100
+"""What may happen in one dead time, on average; it is 40 in most schedules."""
 
 
 class Promises:
@@ -134,7 +137,7 @@ class Promises:
 
     def _judge(self) -> None:
         now = self.world.now
-        dead = max(router.timing.deadtime for router in self.world.routers)
+        dead = self._dead()
         keep = self.world.keepalive
         if self._two_since is not None:
             if self._calm_since is not None:
@@ -176,6 +179,10 @@ class Promises:
             return None
         return self.world.now if before is None else before
 
+    def _dead(self) -> float:
+        one, two = self.world.routers
+        return max(one.timing.deadtime, two.timing.deadtime)
+
     def _paired(self) -> bool:
         """Whether their configurations let them hear each other."""
         one, two = self.world.routers
@@ -204,7 +211,7 @@ class Promises:
     def _settled(self) -> bool:
         if self._calm_since is None:
             return False
-        dead = max(router.timing.deadtime for router in self.world.routers)
+        dead = self._dead()
         begun = max(self._calm_since, self._disturbed_at)
         return self.world.now - begun > 5 * dead + 4 * self.world.keepalive
 
@@ -276,7 +283,7 @@ class Promises:
         who, when = self._said.get(data, (router.number, 0.0))
         if who == router.number:
             self.fail(f"{router.name} believes what its partner never said")
-        dead = max(each.timing.deadtime for each in self.world.routers)
+        dead = self._dead()
         age = self.world.now - when
         # A farewell ends its session, however late it comes.
         final = data[STATE_AT] in (PeerState.LEAVING, PeerState.RESIGNED)
@@ -343,7 +350,7 @@ class Promises:
     def parted(self, router: Router, handed: bool = False) -> None:
         """A router has let go and says so: whoever hears it has to take over at once."""
         heir, now = router.other, self.world.now
-        dead = max(each.timing.deadtime for each in self.world.routers)
+        dead = self._dead()
         since = self._able_since[heir.number]
         heard = heir.engine is not None and heir.engine.machine.partner is not None
         if (
@@ -367,6 +374,9 @@ class Promises:
 
     def agree(self) -> None:
         """In the end all is well."""
+        most = BUSIEST * self.world.end / self.world.deadtime
+        if self.world.count > most:
+            self.fail(f"{self.world.count} things happened, where {most:.0f} would be many")
         states = [router.state for router in self.world.routers]
         owners = [router.holds for router in self.world.routers]
         if sorted(owners) != [False, True]:

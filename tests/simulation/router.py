@@ -151,11 +151,12 @@ class Router:
         if now < blocked:
             world.at(blocked, self.supervise, self._watch)
             return
+        policy = self.policy
         if self.child.running and self.ticked >= self.child.started:
             self.child = supervision.ticked(self.child, self.ticked)
         if self.child.running and self.engine is None:
-            self.child = supervision.ended(self.child, self.policy, now)
-        self.child, actions = supervision.step(self.child, self.policy, now)
+            self.child = supervision.ended(self.child, policy, now)
+        self.child, actions = supervision.step(self.child, policy, now)
         for action in actions:
             match action:
                 case supervision.Do.KILL:
@@ -167,7 +168,7 @@ class Router:
                         self.start()
                     else:
                         self.child = replace(self.child, start_at=self.startable_at)
-        due = supervision.wake_at(self.child, self.policy)
+        due = supervision.wake_at(self.child, policy)
         if self.child.running and self.child.heard is None:
             due = now + self.timing.deadtime / 8  # its first tick will wake the supervisor
         if due is not None:
@@ -377,9 +378,10 @@ class Router:
             return
         self._wake += 1
         due = (self.engine.next_at() - BOOTED) / self.rate
-        if self.mend_at is not None:
+        if self.mend_at is not None and self.engine.holding:
             due = min(due, self.mend_at)
-        self.world.at(max(self.world.now, due) + 1e-6, self.woken, self._wake)
+        now = self.world.now
+        self.world.at((due if due > now else now) + 1e-6, self.woken, self._wake)
 
     def wake(self, since: float) -> None:
         """What did not run since then runs again."""
@@ -391,20 +393,21 @@ class Router:
         if self.engine is None or (wake is not None and wake != self._wake):
             return
         world = self.world
-        blocked = max(self.frozen.until, self.hung.until)
-        if world.now < blocked:
+        if world.now < self.frozen.until or world.now < self.hung.until:
             if wake is not None:
-                world.at(blocked, self.woken, wake)
+                world.at(max(self.frozen.until, self.hung.until), self.woken, wake)
             return
         engine, now = self.engine, self.clock()
         if self.timing.witness and not self.blind:
             engine.machine.witnessed(now)
-        self.carry(engine.woke(now))
+        if effects := engine.woke(now):
+            self.carry(effects)
         if self.queue:
             waiting, self.queue = self.queue, []
             for data in waiting:
                 self._hear(engine, data, now)
-        self.carry(engine.tick(now))
+        if effects := engine.tick(now):
+            self.carry(effects)
         if engine.holding:
             self._look_after_addresses(engine, now)
         self.ticked = world.now
@@ -440,7 +443,10 @@ class Router:
     def changed(self) -> None:
         """Note it where the state is another than before."""
         engine = self.engine
-        seen = None if engine is None else (engine.machine.state, engine.machine.partner is None)
+        seen = None
+        if engine is not None:
+            machine = engine.machine
+            seen = (machine.state, machine.partner is None)
         if seen != self._seen:
             self._seen = seen
             self.world.dirty = True
@@ -541,8 +547,9 @@ class Router:
         world = self.world
         world.promises.says(self, data)
         world.network.recorded[self.number].append(data)
+        arrive = self.other.arrive
         for delay in world.network.ways[self.number].fates(world.random):
-            world.at(world.now + delay, self.other.arrive, data)
+            world.at(world.now + delay, arrive, data)
 
     def arrive(self, data: bytes) -> None:
         """A datagram reaches the machine."""

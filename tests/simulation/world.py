@@ -48,7 +48,7 @@ class World:
         self.cells: set[Cell] = set() if cells is None else cells
         self.trace: list[str] | None = [] if trace else None
         self._events: list[tuple[float, int, Callable[..., None], tuple[object, ...]]] = []
-        self._count = 0
+        self.count = 0
         self._numbers = 0
         self._keys = 1
         self.keepalive = self.random.choice((0.01, 0.1, 0.5, 2.0))
@@ -86,8 +86,8 @@ class World:
 
     def at(self, when: float, what: Callable[..., None], *with_: object) -> None:
         """Have something happen at a time."""
-        self._count += 1
-        heapq.heappush(self._events, (when, self._count, what, with_))
+        self.count += 1
+        heapq.heappush(self._events, (when, self.count, what, with_))
 
     def later(self, seconds: float, what: Callable[..., None], *with_: object) -> None:
         """Have something happen after a while."""

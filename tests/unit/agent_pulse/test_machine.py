@@ -248,6 +248,20 @@ def test_who_lets_go_at_once_where_the_partner_was_heard() -> None:
         assert made.state is State.FAULT
 
 
+def test_who_cannot_let_go_is_asked_no_more_than_once_a_dead_time() -> None:
+    made = Machine(Timing(Role.BACKUP, True, 0.5, 1.5, preempt=True), 100.0)
+    made.start(100.0, True)
+    made.heard(PeerState.STANDBY, 100.2)
+    asked = 0
+    for turn in range(3000):
+        now = 100.3 + turn / 1000
+        if made.wanted(now):
+            asked += 1
+            made.stuck(now)
+            assert state(made) is State.ACTIVE
+    assert asked == 3, "the partner's answer asks again, and comes within a millisecond"
+
+
 def test_a_lone_router_heeds_no_link() -> None:
     made = machine(Role.PRIMARY, partnered=False)
     made.carrier(False, 100.1)

@@ -10,6 +10,7 @@ were facts takes none of it.
 
 from __future__ import annotations
 
+import functools
 import struct
 from dataclasses import dataclass
 
@@ -53,6 +54,7 @@ class Facts:
         )
 
     @classmethod
+    @functools.lru_cache(maxsize=8)  # most heartbeats carry the same body as the one before
     def decode(cls, body: bytes) -> Facts | None:
         """Read a body; None where it is none."""
         if len(body) < _HEAD.size:
@@ -61,5 +63,7 @@ class Facts:
         version = body[_HEAD.size : _HEAD.size + length]
         if len(version) != length or length > _LONGEST:
             return None
-        text = "".join(c for c in version.decode("ascii", "replace") if c.isprintable())
+        text = version.decode("ascii", "replace")
+        if not text.isprintable():
+            text = "".join(c for c in text if c.isprintable())
         return cls(text, able, of, connections, bool(flags & _WANTS), takes)

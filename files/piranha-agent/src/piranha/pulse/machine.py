@@ -18,8 +18,10 @@ from .wire import PeerState, Role
 
 _ABLE = frozenset({PeerState.STANDBY, PeerState.ACTIVE, PeerState.DOUBT})
 """What a partner says that can have the addresses, or has them."""
+_WAITING = frozenset({State.CONTESTED, State.YIELDED, State.FAULT, State.STUCK})
+"""The states that end by themselves after a while."""
 TRY_AGAIN = 1.0
-"""Seconds between two attempts to let go of addresses that the kernel holds on to."""
+"""Seconds between two attempts to let go of addresses that the kernel holds on to, at most."""
 
 
 __all__ = ["HOLDING", "SAID", "TABLES", "Do", "Input", "Machine", "Next", "State", "Step", "Timing"]
@@ -87,6 +89,7 @@ class Machine:
         self.cut_off = False
         """Whether this router waits since it hears neither its partner nor a witness."""
         self._owner_since: float | None = None
+        self._yield_at = now
         self._worse_since: float | None = None
         self.linked = True
         """Whether all interfaces of the virtual addresses have their link, as far as is known."""
@@ -157,14 +160,15 @@ class Machine:
 
     def next_at(self) -> float:
         """When to wake up at the latest, so often that a pause can be told from a rest."""
-        times = [self._send_at, self._last + self.timing.deadtime / 8]
+        due = min(self._send_at, self._last + self.timing.deadtime / 8)
         if self.timing.partnered:
-            times.append(self._dead_at)
-        if self.state is State.CONTESTED or self._untaken:
-            times.append(self._contest_at)
-        if self._may_retry:
-            times.append(self._retry_at)
-        return min(times)
+            due = min(due, self._dead_at)
+        if self.state in _WAITING:
+            if self.state is State.CONTESTED or self._untaken:
+                due = min(due, self._contest_at)
+            if self._may_retry:
+                due = min(due, self._retry_at)
+        return due
 
     def carrier(self, linked: bool, now: float) -> list[Step]:
         """Whether all interfaces of the virtual addresses have their link, now and until told."""
@@ -186,6 +190,8 @@ class Machine:
 
     def stuck(self, now: float) -> list[Step]:
         """Addresses that were to be removed are still here."""
+        # A partner that asks for them is answered at once, and asks again at once.
+        self._yield_at = now + min(TRY_AGAIN, self.timing.deadtime)
         return self._feed(Input.STUCK, now)
 
     def freed(self, now: float) -> list[Step]:
@@ -207,7 +213,7 @@ class Machine:
 
     def wanted(self, now: float) -> list[Step]:
         """The partner asks for the addresses."""
-        if not self.timing.preempt or self.timing.role is Role.PRIMARY:
+        if not self.timing.preempt or self.timing.role is Role.PRIMARY or now < self._yield_at:
             return []
         return self._feed(Input.WANTED, now)
 

@@ -60,6 +60,8 @@ class State(enum.Enum):
     """Is to hold none of the addresses, but the kernel did not let all of them go."""
     STOPPED = "stopped"
 
+    __hash__ = object.__hash__  # by identity: Enum's own goes through the name, at each look-up
+
 
 HOLDING = frozenset({State.ACTIVE, State.CONTESTED, State.DOUBT})
 """The states in which the kernel of this router has the addresses."""
@@ -107,6 +109,8 @@ class Input(enum.Enum):
     RETRY = "time to try again"
     STOP = "asked to stop"
     BEAT = "time for a heartbeat"
+
+    __hash__ = object.__hash__
 
 
 class Do(enum.Enum):

@@ -126,7 +126,11 @@ class Reason(enum.Enum):
     """It is of a router of old that runs failover services."""
 
 
-_KINDS = frozenset(Kind)
+# Looked up in mappings, which takes a tenth of the time that asking the class does.
+_STATES = {int(one): one for one in PeerState}
+_ROLES = {int(one): one for one in Role}
+_ECHOES = {int(one): one for one in Echo}
+_KINDS = {int(one): one for one in Kind}
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,11 +221,11 @@ def decode(data: bytes, keys: tuple[Key, ...]) -> Heartbeat | Refused:
     if not hmac.compare_digest(key.seal(data[:-MAC_SIZE]), data[-MAC_SIZE:]):
         return Refused(Reason.FORGED)
     try:
-        state, role, echo = PeerState(fields[2]), Role(fields[3]), Echo(fields[4])
-    except ValueError:
+        state, role, echo = _STATES[fields[2]], _ROLES[fields[3]], _ECHOES[fields[4]]
+    except KeyError:
         # Made with our key, so by a later version that kept the number: not ours to guess.
         return Refused(Reason.VERSION)
-    known = fields[7] in _KINDS
+    kind = _KINDS.get(fields[7], Kind.PLAIN)
     return Heartbeat(
         state=state,
         role=role,
@@ -231,6 +235,6 @@ def decode(data: bytes, keys: tuple[Key, ...]) -> Heartbeat | Refused:
         echo=echo,
         echo_session=fields[10],
         echo_sequence=fields[11],
-        kind=Kind(fields[7]) if known else Kind.PLAIN,
-        body=data[_HEAD.size : -MAC_SIZE] if known and fields[7] else b"",
+        kind=kind,
+        body=b"" if kind is Kind.PLAIN else data[_HEAD.size : -MAC_SIZE],
     )
