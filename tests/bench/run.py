@@ -24,6 +24,7 @@ LAB = ROOT / "tests/lab/packages.txt"
 BENCHMARKS = {
     "lvs_cf": ("`piranha config check` of large files, beside keepalived's own check", ()),
     "takeover": ("takeovers, whole agents beside keepalived, as a client sees them", ()),
+    "connections": ("which connections live on when the active router goes", (IN_KERNEL,)),
     "ipvs_table": ("a large IPVS table, the library beside ipvsadm", (IN_KERNEL,)),
     "checks": ("1,000 servers checked every 3 s, the agent beside keepalived", (IN_KERNEL,)),
     "ten_thousand": ("10,000 servers checked every 3 s, natively", ()),

@@ -183,7 +183,7 @@ class Router:
         """Start pulse."""
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                inside(self.name, *self._piranha("pulse")), env=self._env(), stderr=log
+                inside(self.name, *self._piranha("pulse")), env=self.environment(), stderr=log
             )
 
     def reload(self, config: str) -> None:
@@ -205,8 +205,8 @@ class Router:
 
     def power_off(self) -> None:
         """End all its processes at once and cut its cables, as a power cut does."""
-        for network in HOSTS[self.name]:
-            run("ip", "-n", SWITCH, "link", "set", f"{self.name}-{network[:4]}", "down")
+        cables = [f"link set {self.name}-{network[:4]} down" for network in HOSTS[self.name]]
+        run("ip", "-n", SWITCH, "-batch", "-", text="\n".join(cables))  # in the same instant
         self.kill_all()
 
     def kill_all(self) -> None:
@@ -230,7 +230,7 @@ class Router:
 
     def release(self) -> None:
         """What the unit's ExecStopPost= does."""
-        run(*inside(self.name, *self._piranha("release")), env=self._env())
+        run(*inside(self.name, *self._piranha("release")), env=self.environment())
 
     def status(self) -> dict[str, Any]:
         """Give its status; empty while it cannot be asked."""
@@ -256,7 +256,7 @@ class Router:
     def shown(self) -> str:
         """Give what `piranha status` prints."""
         argv = [sys.executable, "-m", "piranha", "status", "--run-dir", str(self.run_dir)]
-        return run(*argv, env=self._env(), check=False)
+        return run(*argv, env=self.environment(), check=False)
 
     def pid(self, child: str) -> int:
         """Give the process id of heart or lvsd."""
@@ -291,7 +291,8 @@ class Router:
         return [*argv, "--config", str(self.config), "--run-dir", str(self.run_dir)]
 
     @staticmethod
-    def _env() -> dict[str, str]:
+    def environment() -> dict[str, str]:
+        """Give the environment that its programs run in."""
         left_out = {"NOTIFY_SOCKET", "PYTHONDONTWRITEBYTECODE"}
         env = {k: v for k, v in os.environ.items() if k not in left_out}
         # As on a router, where the agent is compiled when it is installed.

@@ -3,7 +3,7 @@
 """A real server that answers every request with its name: `real_server.py ADDRESS PORT NAME`.
 
 `/slow` is a download that takes some seconds: its name in many lines, a few at a time; `/slow/3` is
-three times as long.
+three times as long. After `/stay` the connection stays, and the next request may come.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import sys
 
-SLOW = b"GET /slow"
+SLOW, STAY = b"GET /slow", b"GET /stay"
 PIECES, LINES, PAUSE = 80, 50, 0.05
 """What `/slow` sends: so many times so many lines, so many seconds apart."""
 
@@ -27,6 +27,10 @@ async def serve(address: str, port: int, name: str) -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             asked = await reader.readuntil(b"\r\n\r\n")
+            while asked.startswith(STAY):
+                writer.write(head(len(body)) + body)
+                await writer.drain()
+                asked = await reader.readuntil(b"\r\n\r\n")
             if asked.startswith(SLOW):
                 times = int(asked.split()[1].rpartition(b"/")[2].strip(b"slow") or b"1")
                 writer.write(head(len(body) * LINES * PIECES * times))

@@ -18,7 +18,7 @@ __all__ = ["built", "cluster", "r1", "r2"]  # fixtures
 
 def piranha(router: Router, *words: str, check: bool = True) -> str:
     argv = [sys.executable, "-m", "piranha", *words, "--run-dir", str(router.run_dir)]
-    return run(*argv, env=router._env(), check=check)
+    return run(*argv, env=router.environment(), check=check)
 
 
 def weight(router: Router, server: str) -> str | None:

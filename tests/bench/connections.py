@@ -1,0 +1,106 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which connections live on when the active router goes, by their age.
+
+`tests/lab/in-ipvs-kernel .venv/bin/python -m tests.bench.connections [--runs N] [--young]`
+
+Two whole agents with the sync daemon. What the partner's kernel must know (older than 4 s, at least
+4 packets) has to live on through a switchover and a power cut: exit status 1 where one was lost.
+--young: also what could help those that the kernel does not know yet, which is no setting of ours:
+holding back resets for 3 s after the takeover; `sloppy_tcp` with a scheduler that hashes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "files/piranha-agent/src"))
+
+from tests.cluster.cluster import CONFIG, VIRTUAL, Cluster, inside, run, soon  # noqa: E402 - path
+from tests.cluster.lasting_lab import (  # noqa: E402 - the path must be set first
+    SYNCDAEMON,
+    Lasting,
+    built,
+    by_age,
+    crash,
+    lose_router,
+    start,
+    switchover,
+)
+
+HELD = 3.0
+"""Seconds after the takeover for which no reset leaves a virtual address."""
+RULE = ["OUTPUT", "-s", VIRTUAL, "-p", "tcp", "--tcp-flags", "RST", "RST", "-j", "DROP"]
+HASHED = CONFIG.replace("scheduler = rr", "scheduler = mh\n    scheduler_flags = mh-port")
+
+
+@contextlib.contextmanager
+def no_resets(cluster: Cluster) -> Iterator[None]:
+    """Hold resets back on r2 until a while after it has taken over."""
+    r2 = cluster.routers["r2"]
+    run(*inside("r2", "iptables", "-A", *RULE))
+
+    def let_pass() -> None:
+        soon(lambda: r2.state() == "active", "r2 is active")
+        threading.Event().wait(HELD)
+        run(*inside("r2", "iptables", "-D", *RULE))
+
+    waiting = threading.Thread(target=let_pass)
+    waiting.start()
+    try:
+        yield
+    finally:
+        waiting.join()
+
+
+def sloppy(cluster: Cluster, on: bool) -> None:
+    """Whether the kernel takes a connection in from any of its packets, not from the first only."""
+    for name in cluster.routers:
+        run(*inside(name, "sysctl", "-q", "-w", f"net.ipv4.vs.sloppy_tcp={int(on)}"))
+
+
+def told(what: str, found: list[Lasting]) -> bool:
+    """Print a line; gives whether every connection that must live on has."""
+    lost = sorted({one.lost for one in found if one.lost is not None})
+    print(f"  {what:44} {by_age(found)}   {', '.join(lost)}", flush=True)
+    return all(one.lost is None for one in found if one.known)
+
+
+def main() -> int:
+    """Measure, print, judge."""
+    parser = argparse.ArgumentParser(prog="tests.bench.connections", description=__doc__)
+    parser.add_argument("--runs", type=int, default=2, help="of each kind (%(default)s)")
+    parser.add_argument("--young", action="store_true", help="try what could help younger ones")
+    options = parser.parse_args()
+    heads = "  ".join(f"{head:>7}" for head in ("0-1 s", "1-2 s", "2-3 s", "3-4 s", "4 s on"))
+    print(f"  {'connections kept, by their age':44} {heads}")
+    with built() as cluster:
+
+        def rounds(what: str, config: str = CONFIG, resets: bool = True) -> bool:
+            found: list[Lasting] = []
+            for _unused in range(options.runs):
+                cluster.stop()
+                start(cluster, SYNCDAEMON + config)
+                held = None if resets else no_resets(cluster)
+                found += lose_router(cluster, switchover if what == "switchover" else crash, held)
+            return told(what, found)
+
+        kept = [rounds("switchover"), rounds("power cut")]
+        if options.young:
+            rounds("power cut, resets held back for 3 s", resets=False)
+            rounds("power cut, scheduler mh", HASHED)
+            sloppy(cluster, True)
+            rounds("power cut, sloppy_tcp, scheduler rr")
+            rounds("power cut, sloppy_tcp, scheduler mh", HASHED)
+            rounds("the same, resets held back", HASHED, resets=False)
+    return int(not all(kept))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
