@@ -44,12 +44,12 @@ HASHED = CONFIG.replace("scheduler = rr", "scheduler = mh\n    scheduler_flags =
 def no_resets(cluster: Cluster) -> Iterator[None]:
     """Hold resets back on r2 until a while after it has taken over."""
     r2 = cluster.routers["r2"]
-    run(*inside("r2", "iptables", "-A", *RULE))
+    run(*inside("r2", "iptables-legacy", "-A", *RULE))
 
     def let_pass() -> None:
         soon(lambda: r2.state() == "active", "r2 is active")
         threading.Event().wait(HELD)
-        run(*inside("r2", "iptables", "-D", *RULE))
+        run(*inside("r2", "iptables-legacy", "-D", *RULE))
 
     waiting = threading.Thread(target=let_pass)
     waiting.start()
