@@ -22,9 +22,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "files/piranha-agent/src"))
 
-from tests.cluster.cluster import CONFIG, VIRTUAL, Cluster, inside, run, soon  # noqa: E402 - path
+from tests.cluster.cluster import VIRTUAL, Cluster, inside, run, soon  # noqa: E402 - path
 from tests.cluster.lasting_lab import (  # noqa: E402 - the path must be set first
-    SYNCDAEMON,
+    SYNCED_CONFIG,
     Lasting,
     built,
     by_age,
@@ -37,7 +37,7 @@ from tests.cluster.lasting_lab import (  # noqa: E402 - the path must be set fir
 HELD = 3.0
 """Seconds after the takeover for which no reset leaves a virtual address."""
 RULE = ["OUTPUT", "-s", VIRTUAL, "-p", "tcp", "--tcp-flags", "RST", "RST", "-j", "DROP"]
-HASHED = CONFIG.replace("scheduler = rr", "scheduler = mh\n    scheduler_flags = mh-port")
+HASHED = SYNCED_CONFIG.replace("scheduler = rr", "scheduler = mh\n    scheduler_flags = mh-port")
 
 
 @contextlib.contextmanager
@@ -82,13 +82,16 @@ def main() -> int:
     print(f"  {'connections kept, by their age':44} {heads}")
     with built() as cluster:
 
-        def rounds(what: str, config: str = CONFIG, resets: bool = True) -> bool:
+        def rounds(what: str, config: str = SYNCED_CONFIG, resets: bool = True) -> bool:
             found: list[Lasting] = []
             for _unused in range(options.runs):
                 cluster.stop()
-                start(cluster, SYNCDAEMON + config)
+                start(cluster, config)
                 held = None if resets else no_resets(cluster)
                 found += lose_router(cluster, switchover if what == "switchover" else crash, held)
+                if any(one.lost for one in found if one.known):
+                    for router in cluster.routers.values():
+                        print(f"--- {router.name}\n{router.log()[-3000:]}")
             return told(what, found)
 
         kept = [rounds("switchover"), rounds("power cut")]

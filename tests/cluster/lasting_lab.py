@@ -24,9 +24,11 @@ import yaml
 from tests.cluster.cluster import (
     CONFIG,
     HERE,
+    HOSTS,
     PORT,
     ROOT,
     ROUTERS,
+    SWITCH,
     VIRTUAL,
     Cluster,
     Router,
@@ -43,7 +45,9 @@ EVERY, ASK = 0.2, 1.0
 AFTERWARDS = 10.0
 """Seconds after the takeover; TCP sends again after 0.2, 0.6, 1.4, 3.0 and 6.2 s."""
 DEFAULTS = ROOT / "roles/piranha_router/defaults/main.yml"
-SYNCDAEMON = "syncdaemon = 1\nsyncd_iface = eth1\nsyncd_id = 7\n"
+PATIENT = CONFIG.replace("timeout = 1", "timeout = 10")
+"""A busy machine is to lose no server: its connections would be none of the partner's."""
+SYNCED_CONFIG = "syncdaemon = 1\nsyncd_iface = eth1\nsyncd_id = 7\n" + PATIENT
 
 
 @dataclass(frozen=True)
@@ -69,21 +73,36 @@ def prepare(cluster: Cluster) -> None:
             run(*inside(name, "sysctl", "-q", "-w", f"{key}={value}"))
 
 
-def switchover(router: Router) -> None:
-    """What an operator does before work on a router."""
+@contextlib.contextmanager
+def switchover(router: Router) -> Iterator[Callable[[], None]]:
+    """Give what an operator does before work on a router."""
     argv = [sys.executable, "-m", "piranha", "switchover", "--run-dir", str(router.run_dir)]
-    run(*argv, env=router.environment())
+    yield lambda: print(run(*argv, env=router.environment()), end="")
 
 
-def crash(router: Router) -> None:
-    """A power cut."""
-    router.power_off()
+@contextlib.contextmanager
+def crash(router: Router) -> Iterator[Callable[[], None]]:
+    """Give a power cut: a program that waits for the word cuts all cables at once."""
+    cables = [f"link set {router.name}-{network[:4]} down" for network in HOSTS[router.name]]
+    argv = ["ip", "-n", SWITCH, "-batch", "-"]
+    program = subprocess.Popen(argv, stdin=subprocess.PIPE, text=True)
+
+    def strike() -> None:
+        program.communicate("\n".join([*cables, ""]), timeout=30)
+        router.kill_all()
+
+    try:
+        yield strike
+    finally:
+        program.kill()
+        program.wait(10)
+
+
+How = Callable[[Router], contextlib.AbstractContextManager[Callable[[], None]]]
 
 
 def lose_router(
-    cluster: Cluster,
-    how: Callable[[Router], None],
-    meanwhile: contextlib.AbstractContextManager[object] | None = None,
+    cluster: Cluster, how: How, meanwhile: contextlib.AbstractContextManager[object] | None = None
 ) -> list[Lasting]:
     """Have r1 serve for a while, and go; gives what became of each connection.
 
@@ -91,23 +110,23 @@ def lose_router(
     """
     r1, r2 = (cluster.routers[name] for name in ROUTERS)
     argv = [sys.executable, str(HERE / "lasting.py"), VIRTUAL, str(PORT), str(EVERY), str(ASK)]
-    client = subprocess.Popen(inside("client", *argv), stdout=subprocess.PIPE)
-    try:
-        assert client.stdout is not None
-        assert client.stdout.readline()
-        time.sleep(OLDEST)
-        client.send_signal(signal.SIGUSR1)
-        with meanwhile or contextlib.nullcontext():
-            moment = time.monotonic()
-            how(r1)
-            soon(lambda: r2.state() == "active", "r2 is active")
-            taken = time.monotonic()
-            time.sleep(AFTERWARDS)
-        client.send_signal(signal.SIGTERM)
-        output, _unused = client.communicate(timeout=30)
-    finally:
-        client.kill()
-        client.wait(10)
+    pipe = subprocess.PIPE
+    with how(r1) as strike, subprocess.Popen(inside("client", *argv), stdout=pipe) as client:
+        try:
+            assert client.stdout is not None
+            assert client.stdout.readline()
+            time.sleep(OLDEST)
+            client.send_signal(signal.SIGUSR1)
+            with meanwhile or contextlib.nullcontext():
+                moment = time.monotonic()
+                strike()
+                soon(lambda: r2.state() == "active", "r2 is active")
+                taken = time.monotonic()
+                time.sleep(AFTERWARDS)
+            client.send_signal(signal.SIGTERM)
+            output, _unused = client.communicate(timeout=30)
+        finally:
+            client.kill()
     return [_lasting(one, moment, taken) for one in json.loads(output) if one["begun"] < moment]
 
 
@@ -137,7 +156,7 @@ def by_age(found: list[Lasting]) -> str:
 
 
 @contextlib.contextmanager
-def built(config: str = SYNCDAEMON + CONFIG) -> Iterator[Cluster]:
+def built(config: str = SYNCED_CONFIG) -> Iterator[Cluster]:
     """Make the cluster, both agents running and both kernels receiving."""
     cluster = Cluster(Path("/run/cluster-test"))
     try:
@@ -149,7 +168,7 @@ def built(config: str = SYNCDAEMON + CONFIG) -> Iterator[Cluster]:
         cluster.down()
 
 
-def start(cluster: Cluster, config: str = SYNCDAEMON + CONFIG) -> None:
+def start(cluster: Cluster, config: str = SYNCED_CONFIG) -> None:
     """Start both agents, r1 active."""
     cluster.write(config)
     cluster.start()

@@ -7,12 +7,12 @@ Runs inside a kernel with IPVS: tests/lab/in-ipvs-kernel .venv/bin/python -m pyt
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster.cluster import Cluster, Router
-from tests.cluster.lasting_lab import built, by_age, crash, lose_router, start, switchover
+from tests.cluster.cluster import Cluster
+from tests.cluster.lasting_lab import How, built, by_age, crash, lose_router, start, switchover
 
 pytestmark = pytest.mark.whole
 
@@ -24,9 +24,7 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.mark.parametrize("how", [switchover, crash])
-def test_no_connection_that_the_partner_must_know_is_lost(
-    cluster: Cluster, how: Callable[[Router], None]
-) -> None:
+def test_no_connection_that_the_partner_must_know_is_lost(cluster: Cluster, how: How) -> None:
     found = lose_router(cluster, how)
     print(f"kept, of an age from 0, 1, 2, 3, 4 s on: {by_age(found)}")
     known = [one for one in found if one.known]
