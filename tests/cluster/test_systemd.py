@@ -263,15 +263,14 @@ def test_packets_are_marked_and_servers_asked_by_ssh_from_within_the_sandbox(
             return dict(pulse.status().get("lvsd") or {})
 
         soon(lambda: lvsd().get("services"), "lvsd serves")
-        (shop,) = lvsd()["services"]
+        (shop,) = lvsd()["virtual"]
         soon(lambda: (lvsd().get("marking") or {}).get("by"), "the packets are marked")
         assert lvsd()["marking"]["error"] is None
         shown = machine.run(*RULES[lvsd()["marking"]["by"]])
         assert [line for line in shown.splitlines() if "127.0.0.9" in line], shown
-        assert f"FWM  {shop['fwmark']:08X}" in Path("/proc/net/ip_vs").read_text()
 
         def busy() -> dict[str, Any]:
-            return dict(lvsd()["services"][0]["servers"][0]["busy"])
+            return dict(lvsd()["virtual"][0]["servers"][0]["busy"])
 
         # Without a key it is told why; with one, where the documentation has it, it is asked.
         soon(lambda: busy()["problem"], "that it cannot be asked is told")
@@ -282,3 +281,4 @@ def test_packets_are_marked_and_servers_asked_by_ssh_from_within_the_sandbox(
         soon(lambda: busy()["average"] is not None, "its load is known")
         assert busy()["problem"] is None
         assert busy()["processors"] == len(os.sched_getaffinity(0))
+        assert f"FWM  {shop['fwmark']:08X}" in Path("/proc/net/ip_vs").read_text()

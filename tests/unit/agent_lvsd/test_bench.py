@@ -12,6 +12,7 @@ import time
 import pytest
 from piranha.core.lvs_cf.api import load
 
+from tests.bench import start
 from tests.bench.checks import Measured, judge
 from tests.bench.fleet import (
     Servers,
@@ -60,6 +61,18 @@ PEER = Measured(1.0, Spent(2.0, 1.0), 3.2, {"keepalived 1": 5.0})
 )
 def test_a_broken_limit_is_bad(ours: Measured, good: bool) -> None:
     assert judge("tcp", ours, PEER) is good
+
+
+@pytest.mark.parametrize(
+    ("ours", "good"),
+    [
+        (start.Measured(50.0, 1.0, 8.0), True),
+        (start.Measured(1.0, 1.0, 8.1), False),
+        (start.Measured(1.0, 1.1, 8.0), False),
+    ],
+)
+def test_a_slow_start_or_reload_is_bad(ours: start.Measured, good: bool) -> None:
+    assert start.judge(ours, start.Measured(4.0, 1.0)) is good
 
 
 def test_processor_time_and_memory_are_this_process_s() -> None:
