@@ -7,10 +7,10 @@ It decides nothing about who may write; guard.py says what may not be written at
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from piranha.config.diff import value_text
 from piranha.core.ipvs.ipvsadm import operation_lines
@@ -27,6 +27,7 @@ from piranha.nanny.verdict import State, Verdict
 
 from .guard import managed_by_ansible, refusals
 from .inventory import as_yaml
+from .textdiff import unified
 
 MOST_LINES = 20_000
 """Lines of a difference of texts, and of operations, that are shown."""
@@ -85,9 +86,7 @@ def mark(found: Finding) -> Mark:
 
 def text_diff(before: str, after: str) -> list[str]:
     """The difference of the texts as lines of a unified diff, without its two lines of head."""
-    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), lineterm="", n=3)
-    kept = [line for number, line in enumerate(lines) if number > 1]
-    return kept[:MOST_LINES]
+    return list(islice(unified(before.splitlines(), after.splitlines()), MOST_LINES))
 
 
 def change(found: Difference) -> Change:
