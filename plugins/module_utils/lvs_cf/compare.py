@@ -70,6 +70,8 @@ def _blocks(
     for label in dict.fromkeys((*ours, *theirs)):
         here = (*where, label)
         one, two = ours.get(label), theirs.get(label)
+        if one is two:
+            continue
         if one is None or two is None:
             yield Difference(here, "", _whole(one), _whole(two), (one is not None, two is not None))
             continue

@@ -16,13 +16,14 @@ from piranha.config.diff import value_text
 from piranha.core.ipvs.ipvsadm import operation_lines
 from piranha.core.ipvs.model import Table
 from piranha.core.ipvs.plan import plan
-from piranha.core.lvs_cf.api import Loaded, encode, load
+from piranha.core.lvs_cf.api import encode
 from piranha.core.lvs_cf.compare import Difference, differences
 from piranha.core.lvs_cf.config import Config
-from piranha.core.lvs_cf.findings import Finding
+from piranha.core.lvs_cf.findings import ERROR, Finding, has_errors
+from piranha.core.lvs_cf.pieces import Reader, Reading
 from piranha.gui.protocol import Change, Mark, Preview
 from piranha.lvsd.desired import desired
-from piranha.lvsd.layout import Layout, LayoutError, ServerId, layout
+from piranha.lvsd.layout import Laid, Layout, LayoutError, ServerId, layout
 from piranha.nanny.verdict import State, Verdict
 
 from .guard import managed_by_ansible, refusals
@@ -58,24 +59,27 @@ def digest_of(text: str) -> str:
 
 def preview(before: str, after: str, grounds: Grounds, *, conflict: bool) -> Preview:
     """Say all there is to say of `after` in the place of `before`."""
-    old, new = load(before), load(after)
+    # One reader: what stands in both texts is read once, and is the same objects in both.
+    reader = Reader()
+    old, new = reader.load(before), reader.load(after)
+    errors = [one for one in new.findings if one.severity == ERROR]
     refused: list[str] = []
     found: list[Difference] = []
-    if not new.errors:
+    if not errors:
         refused = refusals(old.config, new.config, grounds.choice, grounds.scripts)
         found = differences(old.config, new.config)
     lines, note = table_change(old, new, grounds.addresses)
     managed = managed_by_ansible(before)
     return Preview(
         findings=[mark(one) for one in new.findings],
-        errors=len(new.errors),
+        errors=len(errors),
         text_diff=text_diff(before, after),
         meaning=[change(one) for one in found],
         table=lines,
         table_note=note,
         refused=refused,
         conflict=conflict,
-        yaml=as_yaml(new.config) if managed and found and not new.errors else "",
+        yaml=as_yaml(new.config) if managed and found else "",
     )
 
 
@@ -106,16 +110,18 @@ def _there(found: Difference, side: int) -> bool:
 
 
 def table_change(
-    old: Loaded, new: Loaded, addresses: Mapping[str, str] | None
+    old: Reading, new: Reading, addresses: Mapping[str, str] | None
 ) -> tuple[list[str], str]:
     """What would change in the kernel's table, as ipvsadm's lines, and a note about them."""
-    if new.errors:
+    if has_errors(new.findings):
         return [], NO_ERRORS_FIRST
     if new.config.globals["service"] == "fos":
         return [], FAILOVER
+    laid = Laid()
     try:
-        after = _laid(new.config, addresses)
-        before = _laid(old.config, addresses) if not old.errors else Layout()
+        after = _laid(new.config, addresses, laid)
+        whole = not has_errors(old.findings)
+        before = _laid(old.config, addresses, laid) if whole else Layout()
     except LayoutError as why:
         return [], str(why)
     now, then = _table(before), _table(after)
@@ -123,10 +129,10 @@ def table_change(
     return lines[:MOST_LINES], SUPPOSED if lines else UNCHANGED
 
 
-def _laid(config: Config, addresses: Mapping[str, str] | None) -> Layout:
+def _laid(config: Config, addresses: Mapping[str, str] | None, laid: Laid) -> Layout:
     if config.globals["service"] != "lvs":
         return Layout()
-    return layout(config, addresses)
+    return layout(config, addresses, laid)
 
 
 class _Well(Mapping[ServerId, Verdict]):

@@ -284,9 +284,7 @@ _WITH_ONE_OF_OLD: dict[Role, dict[State, dict[Input, Next]]] = {
 }
 
 CLASSIC: Mapping[Role, Mapping[State, Mapping[Input, Next]]] = {
-    role: {
-        state: {**row, **_WITH_ONE_OF_OLD[role].get(state, {})} for state, row in rows.items()
-    }
+    role: {state: {**row, **_WITH_ONE_OF_OLD[role].get(state, {})} for state, row in rows.items()}
     for role, rows in TABLES.items()
 }
 """The tables beside a partner of old (classic.py), where these are its rules:
