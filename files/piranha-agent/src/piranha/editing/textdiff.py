@@ -13,6 +13,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
+from typing import Any
 
 CONTEXT = 3
 MOST_AT_ONCE = 1500
@@ -23,9 +24,7 @@ Opcode = tuple[str, int, int, int, int]
 
 def unified(before: Sequence[str], after: Sequence[str]) -> Iterator[str]:
     """Give the lines of the difference, without the two lines of head; nothing for equal texts."""
-    matcher = SequenceMatcher(None, "", "")
-    matcher.opcodes = _merged(before, after)
-    for group in matcher.get_grouped_opcodes(CONTEXT):
+    for group in _Found(_merged(before, after)).get_grouped_opcodes(CONTEXT):
         yield (f"@@ -{_range(group[0][1], group[-1][2])} +{_range(group[0][3], group[-1][4])} @@")
         for tag, i1, i2, j1, j2 in group:
             if tag == "equal":
@@ -33,6 +32,18 @@ def unified(before: Sequence[str], after: Sequence[str]) -> Iterator[str]:
                 continue
             yield from (f"-{line}" for line in before[i1:i2])
             yield from (f"+{line}" for line in after[j1:j2])
+
+
+class _Found(SequenceMatcher[str]):
+    """difflib's grouping with context, of matches that are found already."""
+
+    def __init__(self, found: list[Opcode]) -> None:
+        super().__init__(None, "", "")
+        self._found = found
+
+    def get_opcodes(self) -> Any:
+        """Give them."""
+        return self._found
 
 
 def _range(start: int, stop: int) -> str:
