@@ -357,6 +357,72 @@ def test_a_reload_changes_the_format_and_forgets_what_was_known(role: Role) -> N
     assert mixed.owners() == (True, False)
 
 
+class History(Mixed):
+    """The two under random faults. Two owners that hear each other are none for long."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        super().__init__(self.random.choice(list(Role)))
+        self.calm = 0.0
+
+    def play(self) -> None:
+        faults = (self._split, self._sleep, self._lose_ours, self._lose_old, self._lvsd, self._move)
+        self.boot_ours()
+        self.run(self.random.random() * 2)
+        self.boot_old()
+        for _unused in range(6):
+            self._watched(self.random.random() * 5)
+            self.random.choice(faults)(self.random.choice((0.3, 0.8, 1.2, 2, 4)))
+        if self.old is None:
+            self.boot_old()
+        self._watched(6)
+        assert sorted(self.owners()) == [False, True]
+        assert self.engine.machine.state is (State.ACTIVE if self.holds else State.STANDBY)
+
+    def _watched(self, seconds: float) -> None:
+        """Run while nothing goes wrong."""
+        self.both = self.none = 0.0
+        self.run(seconds)
+        assert self.both <= 1.5 + 2 * 0.5, "the contest ends in a dead time"
+        assert self.none <= 2 * 1.5 + 2 * 0.5
+
+    def _split(self, seconds: float) -> None:
+        self.cut = True
+        self.run(seconds)
+        self.cut = False
+
+    def _sleep(self, seconds: float) -> None:
+        self.run(seconds, ours=False)
+
+    def _lose_ours(self, seconds: float) -> None:
+        self.holds = False
+        self.run(seconds, ours=False)
+        timing, made = self.engine.machine.timing, self.random.randbytes
+        self.engine = Engine((KEY,), timing, bytes(8), lambda: made(16), self.now)
+        self.boot_ours()
+
+    def _lose_old(self, seconds: float) -> None:
+        self.old = None
+        self.run(seconds)
+        self.boot_old()
+
+    def _lvsd(self, _unused: float) -> None:
+        if self.old is not None:
+            self.old.lose_lvsd()
+
+    def _move(self, _unused: float) -> None:
+        self.carry(self.engine.switch(self.now)[1])
+
+
+@pytest.mark.parametrize("first", range(0, 60, 20))
+def test_random_histories_end_with_one_owner(first: int) -> None:
+    for seed in range(first, first + 20):
+        try:
+            History(seed).play()
+        except AssertionError as broken:
+            raise AssertionError(f"seed {seed}: {broken}") from broken
+
+
 def test_only_these_cells_are_others_beside_one_of_old() -> None:
     different = {
         (role, state, why)
