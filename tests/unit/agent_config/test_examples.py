@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: piranha.lvs founders
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every block marked as lvs.cf in README and the guides is one, without an error but those it shows.
+"""Every block marked as lvs.cf in README and the guides is one, with no error but those it shows.
 
 The gate of examples does the same and more; here it comes with each change.
 """
