@@ -150,7 +150,7 @@ def test_the_requirements_are_what_the_sources_import(bundle: ModuleType) -> Non
     needed = imported - set(sys.stdlib_module_names) - {"piranha"}
     for name in pinned_names:
         needed |= needs_of(name)
-    assert needed <= pinned_names
+    assert needed == pinned_names
 
 
 def needs_of(name: str) -> set[str]:
