@@ -8,14 +8,17 @@ import asyncio
 import contextlib
 import json
 import os
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from piranha.control.client import Unreachable
 from piranha.control.protocol import Request
 from piranha.control.server import ControlServer, Refusal
+from piranha.editing import door
 from piranha.editing.desk import Desk, Places
 from piranha.editing.door import Editor, House, manners
 from piranha.editing.preview import digest_of
@@ -255,6 +258,26 @@ def test_without_pulse_it_is_said_and_the_file_can_be_seen(tmp_path: Path) -> No
         assert "piranha_up 0" in (await client.ask("metrics", VIEW))["result"]["text"]
 
     living(tmp_path, work)
+
+
+def test_a_pulse_that_does_not_answer_is_waited_for_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    def ask(_socket: Path, do: str, _arguments: object) -> dict[str, Any]:
+        tried.append(do)
+        time.sleep(0.2)
+        raise Unreachable("pulse did not answer")
+
+    monkeypatch.setattr(door, "ask", ask)
+
+    async def work(client: Client) -> None:
+        answers = await asyncio.gather(*(client.ask("status", VIEW) for _unused in range(10)))
+        assert {one["error"] for one in answers} == {"pulse did not answer"}
+
+    living(tmp_path, work)
+    assert tried == ["status"]
 
 
 def test_settings_that_are_broken_open_nothing(tmp_path: Path) -> None:

@@ -77,6 +77,7 @@ class Editor:
         self._house, self._desk, self._log = house, desk, log
         self._control = house.run_dir / CONTROL_SOCKET
         self._status: tuple[float, dict[str, Any]] | None = None  # until when it serves
+        self._failed: tuple[float, Exception] | None = None
         self._looking = asyncio.Lock()
         self._working = asyncio.Lock()
         self._checks = asyncio.Semaphore(CHECKS_AT_ONCE)
@@ -132,8 +133,14 @@ class Editor:
         clock = asyncio.get_running_loop().time
         async with self._looking:
             began = clock()
+            if self._failed is not None and began < self._failed[0]:
+                raise self._failed[1]  # a pulse that hangs is waited for by one, not by each
             if self._status is None or began > self._status[0]:
-                status = await self._ask("status")
+                try:
+                    status = await self._ask("status")
+                except (Unreachable, Refused) as why:
+                    self._failed = (clock() + FRESH, why)
+                    raise
                 rest = min(STALE, max(FRESH, REST * (clock() - began)))
                 self._status = (clock() + rest, status)
             return self._status[1]
