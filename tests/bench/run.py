@@ -28,6 +28,7 @@ BENCHMARKS = {
     "ipvs_table": ("a large IPVS table, the library beside ipvsadm", (IN_KERNEL,)),
     "checks": ("1,000 servers checked every 3 s, the agent beside keepalived", (IN_KERNEL,)),
     "ten_thousand": ("10,000 servers checked every 3 s, natively", ()),
+    "browser": ("the web page with 1,000 services of 16 servers and 20 viewers, in Chromium", ()),
     "site_yml": ("site.yml task by task: two routers, two real servers, first and second run", ()),
     "page": ("16,000 servers, natively, while twenty look on at the web page's door", ()),
     "ipvs_tasks": ("tasks of ansible-playbook, the modules beside ipvsadm in a loop", (IN_KERNEL,)),

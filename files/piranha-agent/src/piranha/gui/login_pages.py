@@ -59,7 +59,7 @@ async def enter(request: Request) -> Response:
         await _log(site, "failed", name, address)
         return page(request, "login.html", 403, wanted=wanted, why=WRONG)
     site.attempts.succeeded(*who)
-    await _log(site, "in", name, address)
+    await _log(site, "in", name, address, role)
     site.sessions.end(request.scope.get("piranha.cookie", ""))
     cookie, _session = site.sessions.begin(name, role)
     answer = to(wanted)
@@ -80,7 +80,7 @@ async def leave(request: Request) -> Response:
     if session is not None:
         site.sessions.end(request.scope["piranha.cookie"])
         address = request.client.host if request.client else "?"
-        await _log(site, "out", session.user, address)
+        await _log(site, "out", session.user, address, session.role)
     answer = to("/login")
     answer.delete_cookie(
         cookie_name(site.settings),
@@ -92,9 +92,9 @@ async def leave(request: Request) -> Response:
     return answer
 
 
-async def _log(site: Site, event: str, name: str, address: str) -> None:
+async def _log(site: Site, event: str, name: str, address: str, role: str = VIEW) -> None:
     """Tell the agent's log; a login does not fail for the agent's being away."""
     with contextlib.suppress(Failed):
         shown = "".join(sign for sign in name[:LONGEST_NAME] if sign.isprintable())
         told = {"event": event, "address": address}
-        await site.backend.ask("login", told, Actor(shown or "?", VIEW))
+        await site.backend.ask("login", told, Actor(shown or "?", role))

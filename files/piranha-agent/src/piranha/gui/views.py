@@ -315,7 +315,7 @@ def _configuration(status: Status) -> Fact:
     if drifts:
         parts.append(f"table repaired {count(int(drifts), 'time')}")
     if lvsd.get("overrides"):
-        parts.append(f"{lvsd['overrides']} orders of operators in force")
+        parts.append(f"{count(int(lvsd['overrides']), 'order')} of operators in force")
     return Fact("configuration", ", ".join(parts), "" if digest else BAD)
 
 
