@@ -97,6 +97,7 @@ class FakeBackend:
         self.old: list[str] = []
         self.events: list[dict[str, Any]] = []
         self.gone = False
+        self.partner: FakeBackend | None = None
 
     async def ask(
         self, do: str, arguments: Mapping[str, Any] | None = None, by: Actor | None = None
@@ -217,6 +218,12 @@ class FakeBackend:
         if not 0 < given["number"] <= len(self.old):
             raise Failed("there is no such entry", UNKNOWN)
         return {"text": self.old[given["number"] - 1]}
+
+    async def _partner(self, given: dict[str, Any], by: Actor | None) -> Answer:
+        if self.partner is None:
+            raise Failed("rsh_command says no way to the partner", "unavailable")
+        asked = dict(given["ask"])
+        return await self.partner.ask(asked.pop("do"), asked, by)
 
     async def _programs(self, given: dict[str, Any], by: Actor | None) -> Answer:
         return {

@@ -186,6 +186,32 @@ def test_a_file_of_ansibles_is_not_written_and_its_change_is_given_as_yaml(
     assert backend.text == TEXT
 
 
+def test_the_file_goes_to_the_partner_by_the_partners_own_rules(
+    login: Login, backend: FakeBackend
+) -> None:
+    client = login("edda")
+    assert "says no way to the partner" in client.get("/partner").text
+    backend.partner = partner = FakeBackend()
+    assert "is the same as this router" in client.get("/partner").text
+    partner.text = TEXT.replace("port = 80", "port = 79")
+    page = client.get("/partner").text
+    assert "79 becomes 80" in page
+    fields = dict(re.findall(r'name="(digest|mine)" value="([^"]+)"', page))
+    assert "give a reason" in send(client, "/partner", **fields)
+    stale = {**fields, "mine": "0" * 64}
+    assert "has changed since it was shown" in send(client, "/partner", **stale, why="x")
+    between = partner.text = partner.text.replace("deadtime = 6", "deadtime = 7")
+    assert "another one by now" in send(client, "/partner", **fields, why="x")
+    assert partner.text == between
+    fields = dict(re.findall(r'name="(digest|mine)" value="([^"]+)"', client.get("/partner").text))
+    partner.ceiling = "operate"
+    assert "more rights than operate" in send(client, "/partner", **fields, why="x")
+    partner.ceiling = "edit"
+    assert "it is in force there" in send(client, "/partner", **fields, why="both alike")
+    assert partner.text == TEXT
+    assert partner.kept[0]["why"] == "both alike"
+
+
 def test_who_may_only_view_sees_no_button_that_would_be_refused(login: Login) -> None:
     client = login("vera")
     for path in ("/virtual", "/virtual/edit?name=web", "/virtual/edit?name=web&tab=servers",

@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from piranha import __version__
 
-from . import api, apply_pages, config_pages, login_pages, monitor_pages, schema
+from . import api, apply_pages, config_pages, login_pages, monitor_pages, partner_pages, schema
 from .access import EDIT, OPERATE, PUBLIC, VIEW
 from .schema import Body
 
@@ -74,6 +74,8 @@ ROUTES = (
     Route(GET, "/apply", EDIT, apply_pages.preview),
     Route(POST, "/apply", EDIT, apply_pages.write),
     Route(POST, "/draft", EDIT, apply_pages.discard),
+    Route(GET, "/partner", EDIT, partner_pages.show),
+    Route(POST, "/partner", EDIT, partner_pages.write),
     Route(GET, "/history", VIEW, apply_pages.history),
     Route(POST, "/history", EDIT, apply_pages.restore),
     Route(GET, "/metrics", VIEW, api.metrics, "the numbers for Prometheus, as text"),

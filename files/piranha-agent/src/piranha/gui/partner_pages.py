@@ -1,0 +1,80 @@
+# SPDX-FileCopyrightText: piranha.lvs founders
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""This router's lvs.cf in the place of the partner's: seen first, then written by the partner.
+
+The editors of both do it (ssh, their own checks); here is what is shown of it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from .backend import Failed
+from .protocol import LONGEST_REASON, UNAVAILABLE
+from .site import actor_of, form_of, page, site_of, to
+
+
+async def show(request: Request) -> Response:
+    """Show what the partner says of this router's file."""
+    return await _show(request, "")
+
+
+async def _show(request: Request, why: str, status: int = 200) -> Response:
+    mine = await site_of(request).backend.ask("config", by=actor_of(request))
+    told: dict[str, Any] = {}
+    theirs: dict[str, Any] = {}
+    trouble = ""
+    try:
+        theirs = await _ask(request, {"do": "config"})
+        if theirs.get("digest") != mine.get("digest"):
+            asked = {"do": "preview", "digest": theirs.get("digest"), "text": mine.get("text")}
+            told = await _ask(request, asked)
+    except Failed as failure:
+        trouble = str(failure)
+    return page(
+        request,
+        "partner.html",
+        503 if trouble and status == 200 else status,  # noqa: PLR2004 - nothing else is wrong
+        told=told,
+        trouble=trouble,
+        why=why,
+        same=theirs.get("digest") == mine.get("digest"),
+        digest=str(theirs.get("digest", "")),
+        mine=str(mine.get("digest", "")),
+        reason=form_of(request).get("why", ""),
+        longest=LONGEST_REASON,
+    )
+
+
+async def write(request: Request) -> Response:
+    """Write it there, if both files are still those that were shown."""
+    form = form_of(request)
+    reason = form.get("why", "").strip()
+    if not reason:
+        return await _show(request, "give a reason; it is kept in the history", 400)
+    mine = await site_of(request).backend.ask("config", by=actor_of(request))
+    if mine.get("digest") != form.get("mine"):
+        why = "this router's file has changed since it was shown; look at it again"
+        return await _show(request, why, 409)
+    asked = {
+        "do": "write",
+        "digest": form.get("digest", ""),
+        "text": mine.get("text"),
+        "why": reason,
+    }
+    try:
+        told = await _ask(request, asked)
+    except Failed as failure:
+        if failure.code == UNAVAILABLE:
+            raise
+        return await _show(request, str(failure), failure.status)
+    state = "it is in force there" if told.get("in_force") else str(told.get("note") or "")
+    note = f"The partner has written it as serial number {told.get('serial')}; {state}."
+    return to("/partner", request, note)
+
+
+async def _ask(request: Request, asked: dict[str, Any]) -> dict[str, Any]:
+    return await site_of(request).backend.ask("partner", {"ask": asked}, actor_of(request))
