@@ -214,6 +214,36 @@ def watch_browser(tab: Tab, wanted: Wanted) -> tuple[float, float, int, float]:
     return min(first), longest, updates, script
 
 
+def judged(
+    wanted: Wanted,
+    first: float,
+    updates: tuple[float, int],
+    gaps: tuple[dict[str, float], dict[str, float]],
+) -> bool:
+    """Print the limits and whether they are kept. updates: the longest task, and their number.
+
+    gaps: between checks, without the page and with all its viewers.
+    """
+    longest, number = updates
+    alone, watched = gaps
+    late = [one["longest"] - wanted.interval for one in gaps]
+    return all(
+        [
+            verdict(first <= FIRST, f"first page after {first:.2f} s (at most {FIRST:g})"),
+            verdict(
+                number > 0 and longest <= UPDATE,
+                f"longest task of the browser {longest:.0f} ms (at most {UPDATE:g})",
+            ),
+            verdict(
+                late[1] <= LATE * wanted.interval,
+                f"the latest check {late[1]:.2f} s late, without the page {late[0]:.2f} s"
+                f" (at most {LATE * wanted.interval:g}); usual distance"
+                f" {watched['usual']:.2f} s, without {alone['usual']:.2f} s",
+            ),
+        ]
+    )
+
+
 def main(arguments: list[str]) -> int:
     """Measure, print, judge; 1 if a limit is broken."""
     parser = argparse.ArgumentParser(prog="tests.bench.browser", description=__doc__)
@@ -259,24 +289,7 @@ def main(arguments: list[str]) -> int:
             f" {sum(one.bytes for one in viewers) / len(viewers) / 1e6:.2f} MB to each viewer",
             flush=True,
         )
-        late = [gaps["longest"] - wanted.interval for gaps in (alone, watched)]
-        return int(
-            not all(
-                [
-                    verdict(first <= FIRST, f"first page after {first:.2f} s (at most {FIRST:g})"),
-                    verdict(
-                        updates > 0 and longest <= UPDATE,
-                        f"longest task of the browser {longest:.0f} ms (at most {UPDATE:g})",
-                    ),
-                    verdict(
-                        late[1] <= LATE * wanted.interval,
-                        f"the latest check {late[1]:.2f} s late, without the page {late[0]:.2f} s"
-                        f" (at most {LATE * wanted.interval:g}); usual distance"
-                        f" {watched['usual']:.2f} s, without {alone['usual']:.2f} s",
-                    ),
-                ]
-            )
-        )
+        return int(not judged(wanted, first, (longest, updates), (alone, watched)))
 
 
 if __name__ == "__main__":
