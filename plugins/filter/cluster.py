@@ -138,13 +138,13 @@ _value:
       sample: []
 """
 
-import ipaddress
 import typing as t
 from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.piranha.lvs.plugins.module_utils.lvs_cf.api import from_data
 from ansible_collections.piranha.lvs.plugins.module_utils.lvs_cf.host import marked
+from ansible_collections.piranha.lvs.plugins.plugin_utils.described import is_address
 
 DEFAULTS: dict[str, t.Any] = {
     "name": "piranha",
@@ -294,20 +294,12 @@ def _address(host: str, hostvars: Mapping[str, Mapping[str, t.Any]]) -> str:
     if explicit:
         return str(explicit)
     for fallback in (variables.get("ansible_host"), host):
-        if fallback and _is_address(str(fallback)):
+        if fallback and is_address(str(fallback)):
             return str(fallback)
     raise DescriptionError(
         f"piranha_address is not set for the host '{host}', and neither its ansible_host nor its name "
         "is an address; set piranha_address to the one the other machines of the cluster reach it by"
     )
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _named(entry: t.Any, where: str) -> dict[str, t.Any]:

@@ -83,16 +83,17 @@ _value:
       sample: 539
 """
 
-import ipaddress
 import typing as t
-from collections.abc import Mapping
 
-from ansible.errors import AnsibleFilterError
-from ansible_collections.piranha.lvs.plugins.module_utils.lvs_cf.api import from_data
 from ansible_collections.piranha.lvs.plugins.module_utils.lvs_cf.config import (
     Config,
     Virtual,
-    service_ports,
+)
+from ansible_collections.piranha.lvs.plugins.plugin_utils.described import (
+    asked_ports,
+    config_of,
+    is_address,
+    server_ports,
 )
 
 SYNC_PORT = 8848
@@ -116,8 +117,7 @@ def of_virtual(virtual: Virtual) -> t.Iterator[dict[str, t.Any]]:
     """Give what one virtual server needs: its clients' packets, and by NAT the answers."""
     settings = virtual.settings
     protocol = settings.text("protocol") or "tcp"
-    listed = bool(settings.words("ports"))
-    ports = [0] if settings.number("fwmark") and not listed else list(service_ports(settings))
+    ports = asked_ports(virtual)
     for port in ports:
         yield entry("input", virtual.name, protocol, port, to=settings.text("address"))
     if (settings.text("forward") or "nat") != "nat":
@@ -125,10 +125,9 @@ def of_virtual(virtual: Virtual) -> t.Iterator[dict[str, t.Any]]:
     servers: dict[int, list[str]] = {}
     for server in virtual.servers:
         address = server.settings.text("address")
-        if address is None or not _is_address(address):
+        if address is None or not is_address(address):
             continue
-        own = server.settings.number("port") or 0
-        for port in [own] if len(ports) == 1 and ports != [0] else ports:
+        for port in server_ports(ports, server.settings.number("port")):
             servers.setdefault(port, []).append(address)
     for port, addresses in sorted(servers.items()):
         why = f"answers of {virtual.name}"
@@ -137,16 +136,7 @@ def of_virtual(virtual: Virtual) -> t.Iterator[dict[str, t.Any]]:
 
 def openings(data: t.Any) -> list[dict[str, t.Any]]:
     """Give what has to pass. AnsibleFilterError for data that is no configuration."""
-    if not isinstance(data, Mapping):
-        raise AnsibleFilterError(
-            f"openings takes the data of a cluster, not a value of {type(data).__name__}"
-        )
-    parts = ("globals", "virtual_servers", "failover_services")
-    built = from_data({key: data[key] for key in parts if key in data})
-    if built.errors:
-        reasons = [found.format() for found in built.errors]
-        raise AnsibleFilterError("\n".join(["The cluster's description has errors:", *reasons]))
-    config = built.config
+    config = config_of("openings", data)
     known = routers(config)
     found = []
     if len(known) > 1:
@@ -158,14 +148,6 @@ def openings(data: t.Any) -> list[dict[str, t.Any]]:
         if virtual.settings.flag("active"):
             found += of_virtual(virtual)
     return found
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 class FilterModule:

@@ -116,15 +116,18 @@ _value:
 
 import ipaddress
 import typing as t
-from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.piranha.lvs.plugins.module_utils.lvs_cf.api import from_data
 from ansible_collections.piranha.lvs.plugins.module_utils.lvs_cf.config import (
     Config,
     Section,
     Virtual,
-    service_ports,
+)
+from ansible_collections.piranha.lvs.plugins.plugin_utils.described import (
+    asked_ports,
+    config_of,
+    is_address,
+    server_ports,
 )
 
 NAT = "nat"
@@ -141,29 +144,19 @@ def same(one: str | None, other: str) -> bool:
         return one == other
 
 
-def is_address(text: str | None) -> bool:
-    """Tell whether a text is an address, not a host name or nothing."""
-    try:
-        ipaddress.ip_address(text or "")
-    except ValueError:
-        return False
-    return True
-
-
 def reached(virtual: Virtual, name: str, address: str) -> list[tuple[str, int]]:
     """Give address and port at which a virtual server reaches this real server.
 
-    A service with several ports, or made by a firewall mark, keeps the port that a client asked for.
+    The rules about ports are in plugin_utils/described.py.
     """
     settings = virtual.settings
-    ports = [0] if settings.number("fwmark") else list(service_ports(settings))
+    ports = asked_ports(virtual)
     found: list[tuple[str, int]] = []
     for server in virtual.servers:
         at = server.settings.text("address")
         if server.name != name and not same(at, address):
             continue
-        own = server.settings.number("port") or 0
-        mine = [own] if len(ports) == 1 and ports != [0] else ports
+        mine = server_ports(ports, server.settings.number("port"))
         found += [(at if at and is_address(at) else address, port) for port in mine]
     if same(settings.text("sorry_server"), address):
         found += [(address, port) for port in ports]
@@ -233,20 +226,12 @@ def _order(address: str) -> tuple[int, int]:
 
 def realserver(data: t.Any, name: str, address: str) -> dict[str, t.Any]:
     """Do what plan() does for data; errors in it are told as the module lvs_cf would."""
-    if not isinstance(data, Mapping):
-        raise AnsibleFilterError(
-            f"realserver takes the data of a cluster, not a value of {type(data).__name__}"
-        )
-    parts = ("globals", "virtual_servers", "failover_services")
-    built = from_data({key: data[key] for key in parts if key in data})
-    if built.errors:
-        reasons = [found.format() for found in built.errors]
-        raise AnsibleFilterError("\n".join(["The cluster's description has errors:", *reasons]))
+    config = config_of("realserver", data)
     if not is_address(str(address)):
         raise AnsibleFilterError(
             f"The real server {name} has no address that is one ('{address}'); set piranha_address for it"
         )
-    return plan(built.config, str(name), str(address))
+    return plan(config, str(name), str(address))
 
 
 class FilterModule:

@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Examples in the documentation are real: they parse, and Ansible accepts the quickstart.
 
-Every fenced ``yaml`` block of README.md, docs/ and the roles' READMEs is parsed, and so is every
-``lvs.cf`` block, by the agent's own library (lvs_cf_examples.py). Those of README.md that begin
-with a comment that names a file (``# site.yml``) are written out together and checked by Ansible
-itself against the staged collection; so are each playbook by its full name and every example that
-is a play or a list of tasks. Variables of ours in an example must be ones that somebody
-documents. Runs with .venv's interpreter (it needs PyYAML). No target is contacted.
+Every fenced ``yaml`` block of README.md, docs/ and the roles' READMEs is parsed (``lvs.cf``
+blocks are the unit tests' business: lvs_cf_examples.py). Those of README.md that begin with a
+comment that names a file (``# site.yml``) are written out together and checked by Ansible itself
+against the staged collection; so are each playbook by its full name and every example that is a
+play or a list of tasks. Variables of ours in an example must be ones that somebody documents.
+Runs with .venv's interpreter (it needs PyYAML). No target is contacted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from pathlib import Path
 
 import yaml
 
-from . import lvs_cf_examples
 from .machine import BUILD, ROOT, VENV_BIN, main_guarded, run_shown, say
 from .stage import STAGE
 
@@ -104,14 +103,6 @@ def main() -> int:
         for sentence in wrong:
             say(f"{example.place}: {sentence}")
         faults += len(wrong)
-    files = 0
-    for path in pages:
-        text = path.read_text(encoding="utf-8")
-        files += lvs_cf_examples.count(text)
-        # docs/findings.md is made of wrong pieces, each tried by the tests of the library.
-        for line, sentence in lvs_cf_examples.faults(text) if path.name != "findings.md" else ():
-            say(f"{path.relative_to(ROOT)}:{line}: {sentence}")
-            faults += 1
     shutil.rmtree(WRITTEN, ignore_errors=True)
     WRITTEN.mkdir(parents=True)
     quickstart = {each.file: each for each in found if each.file and "README.md:" in each.place}
@@ -138,10 +129,7 @@ def main() -> int:
         ],
     ):
         faults += run_shown(argv, cwd=WRITTEN, env=env) != 0
-    say(
-        f"{len(found)} examples of YAML, {files} of lvs.cf, "
-        f"{len(playbooks)} playbooks, {faults} faults"
-    )
+    say(f"{len(found)} examples of YAML, {len(playbooks)} playbooks, {faults} faults")
     return int(faults > 0)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .collection import ALONE
-from .machine import ROOT, VENV_BIN, newest_python, python39, wanted_packages
+from .machine import ROOT, VENV_BIN, newest_python, python39, python313, wanted_packages
 from .stage import STAGE, STAGED
 from .steps import Count, Step, pytest_count, sanity_count, units_count
 
@@ -130,6 +130,11 @@ def _whole() -> list[Step]:
         steps.append(Step(newest, unless="no Python 3.12 or later on this machine"))
     else:
         steps.append(Step(newest, _gate("sanity", "--newest"), 900, count=sanity_count))
+    if python313() is None:
+        steps.append(Step("agent, python 3.13", unless="no Python 3.13 on this machine"))
+    else:
+        argv = _gate("debian13", "-q", "--color=no", "--numprocesses=2")
+        steps.append(Step("agent, python 3.13", argv, 600, count=pytest_count))
     return steps
 
 
@@ -256,6 +261,14 @@ def _scenarios(names: Iterable[str]) -> list[Step]:
     ]
 
 
+def _others() -> list[Step]:
+    """All scenarios but the first, and README's quickstart."""
+    return [
+        *_scenarios(SCENARIOS[1:]),
+        Step("README's quickstart", _gate("quickstart"), limit=900),
+    ]
+
+
 _LAB = (GATE_PACKAGES, LAB_PACKAGES)
 LAYERS = {
     layer.name: layer
@@ -282,7 +295,7 @@ LAYERS = {
         Layer("molecule", "roles and playbooks on machines with systemd",
               lambda: _scenarios(SCENARIOS[:1]), _LAB),
         Layer("scenarios", "every forwarding method, accidents, two clusters, removal",
-              lambda: _scenarios(SCENARIOS[1:]), _LAB),
+              _others, _LAB),
     )
 }
 PLANS: dict[str, tuple[str, ...]] = {

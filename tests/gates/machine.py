@@ -88,6 +88,11 @@ def python39() -> Path | None:
     return _python("3.9")
 
 
+def python313() -> Path | None:
+    """A real Python 3.13 (that of Debian 13), or None."""
+    return _python("3.13")
+
+
 def newest_python() -> Path | None:
     """A real Python that the newest ansible-core runs on (3.12 or later), or None."""
     return _python("3.14") or _python("3.13") or _python("3.12")

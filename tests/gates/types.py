@@ -42,8 +42,11 @@ def parts() -> list[Part]:
         found.append(Part("lab", "3.11", lab_targets, (lab,)))
     helper = ROOT / "roles/piranha_realserver/files/piranha_realserver.py"
     found.append(Part("helper", "3.10", (str(helper),), (TYPES,)))
-    firewall = ROOT / "roles/piranha_router/files/piranha_firewall.py"
-    found.append(Part("firewall", "3.11", (str(firewall),), (TYPES,)))
+    for name in ("piranha_firewall", "piranha_firewalld"):
+        path = ROOT / f"roles/piranha_router/files/{name}.py"
+        found.append(Part(name.removeprefix("piranha_"), "3.11", (str(path),), (TYPES,)))
+    load = ROOT / "roles/piranha_realserver/files/piranha_load.py"
+    found.append(Part("load", "3.10", (str(load),), (TYPES,)))
     bundle = ROOT / "files/piranha-agent/bundle.py"
     if bundle.exists():
         found.append(Part("bundle", "3.11", (str(bundle),), (TYPES,)))

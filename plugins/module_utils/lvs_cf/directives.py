@@ -44,6 +44,15 @@ from .row import (
     WHOLE_SECONDS,
     Directive,
 )
+from .row_makers import YEAR as _YEAR
+from .row_makers import command as _command
+from .row_makers import kernel_timeout as _kernel_timeout
+from .row_makers import links as _links
+from .row_makers import number as _number
+from .row_makers import port as _port
+from .row_makers import seconds as _seconds
+from .row_makers import switch as _switch
+from .row_makers import unused as _unused
 
 __all__ = [
     "ADDRESS_DEVICE",
@@ -87,44 +96,7 @@ FORWARDS = ("nat", "direct", "tunnel")
 
 _MARK_HIGH = 0xFFFFFFFF
 _INT_LOW = -0x80000000  # of an int in C, for numbers that mean no more than 0 or not 0
-_YEAR = 31536000
 _MONTH = 2678400  # ipvsadm's limit for persistence, well below the kernel's
-
-
-def _switch(where: str, name: str, default: int, doc: str, *, unused: bool = False) -> Directive:
-    return Directive(where, name, SWITCH, default, doc, low=0, high=1, unused=unused)
-
-
-def _number(
-    where: str, name: str, default: int | None, reach: tuple[int, int], doc: str
-) -> Directive:
-    return Directive(where, name, NUMBER, default, doc, low=reach[0], high=reach[1])
-
-
-def _command(where: str, name: str, doc: str) -> Directive:
-    return Directive(where, name, QUOTED, None, doc, runs=True)
-
-
-def _unused(
-    where: str, name: str, kind: str, default: str | None, doc: str, *, runs: bool = False
-) -> Directive:
-    return Directive(where, name, kind, default, doc, unused=True, runs=runs)
-
-
-def _port(where: str, name: str, default: int | None, low: int, doc: str) -> Directive:
-    return Directive(where, name, PORT, default, doc, low=low, high=65535)
-
-
-def _seconds(where: str, name: str, default: float, low: float, doc: str) -> Directive:
-    return Directive(where, name, SECONDS, default, doc, low=low, high=_YEAR)
-
-
-def _links(whose: str, doc: str) -> Directive:
-    return Directive(GLOBAL, f"{whose}_links", LIST, None, doc, item=HOST, dialect=EXTENDED)
-
-
-def _kernel_timeout(name: str, doc: str) -> Directive:
-    return Directive(GLOBAL, name, WHOLE_SECONDS, 0, doc, low=0, high=_YEAR)
 
 
 _GLOBALS = (

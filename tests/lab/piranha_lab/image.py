@@ -71,6 +71,11 @@ def suite_of(os_release: str) -> str:
     return str(values["VERSION_CODENAME"])
 
 
+def own_suite() -> str:
+    """The Debian suite of this very host."""
+    return suite_of(Path("/etc/os-release").read_text())
+
+
 def _stanzas(text: str) -> Iterator[dict[str, str]]:
     for block in re.split(r"\n[ \t]*\n", text):
         lines = [line for line in block.splitlines() if not line.startswith("#")]
@@ -110,11 +115,15 @@ def sources(files: Mapping[str, str], suite: str) -> list[str]:
     return found
 
 
-def host_sources(suite: str) -> list[str]:
-    """sources() of this very host."""
+def host_sources(suite: str, own: str) -> list[str]:
+    """sources() of this very host, whose own suite is `own`.
+
+    Another suite is taken from the same places, for Debian keeps all of them side by side.
+    """
     paths = [APT / "sources.list", *APT.glob("sources.list.d/*.list"),
              *APT.glob("sources.list.d/*.sources")]
-    return sources({p.name: p.read_text() for p in paths if p.is_file()}, suite)
+    found = sources({p.name: p.read_text() for p in paths if p.is_file()}, own)
+    return [re.sub(rf"(?<=\s){own}\b", suite, line) for line in found]
 
 
 def bootstrap(recipe: Recipe, target: Path, options: Path) -> list[str]:
@@ -135,8 +144,7 @@ def cache_folder(environment: Mapping[str, str]) -> Path:
 
 def ensure(say: Callable[[str], None]) -> Path:
     """The folder of the image, made now if the cache has none of this recipe."""
-    suite = suite_of(Path("/etc/os-release").read_text())
-    recipe = read_recipe(RECIPE, suite)
+    recipe = read_recipe(RECIPE, os.environ.get("PIRANHA_LAB_SUITE") or own_suite())
     folder = cache_folder(os.environ)
     image = folder / f"image-{recipe.digest}"
     if image.is_dir():
@@ -197,7 +205,7 @@ def _run_bootstrap(recipe: Recipe, making: Path, options: Path, say: Callable[[s
     ) as process:
         try:
             assert process.stdin is not None
-            process.stdin.write("\n".join([*host_sources(recipe.suite), ""]))
+            process.stdin.write("\n".join([*host_sources(recipe.suite, own_suite()), ""]))
             process.stdin.close()
             while process.poll() is None:
                 now = time.monotonic()

@@ -1,9 +1,6 @@
 # SPDX-FileCopyrightText: piranha.lvs founders
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every block marked as lvs.cf in README and the guides is one, with no error but those it shows.
-
-The gate of examples does the same and more; here it comes with each change.
-"""
+"""Every block marked as lvs.cf in README and the guides is one, and none is unmarked."""
 
 from __future__ import annotations
 
@@ -14,16 +11,18 @@ import pytest
 from tests.gates.lvs_cf_examples import count, faults
 
 ROOT = Path(__file__).parents[3]
-PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
+# docs/findings.md is made of wrong pieces, each of which the tests of the library try.
+PAGES = [
+    path
+    for path in [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("roles/*/README.md")]
+    if path.name != "findings.md"
+]
 
 
-@pytest.mark.parametrize("page", [pytest.param(page, id=page.name) for page in PAGES])
-def test_the_blocks_of_a_page_are_lvs_cf(page: Path) -> None:
-    if page.name == "findings.md":
-        return  # made of examples that are wrong, each compared by the script that makes it
-    assert list(faults(page.read_text(encoding="utf-8"))) == []
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_an_example_is_an_lvs_cf(path: Path) -> None:
+    assert list(faults(path.read_text(encoding="utf-8"))) == []
 
 
-def test_there_are_blocks() -> None:
-    assert sum(count(page.read_text(encoding="utf-8")) for page in PAGES) >= 4
-    assert list(faults("```lvs.cf\nshceduler = rr\n```\n"))
+def test_there_are_examples() -> None:
+    assert sum(count(path.read_text(encoding="utf-8")) for path in PAGES) >= 10

@@ -154,7 +154,7 @@ def test_a_whole_run_has_at_most_forty_tasks_a_host() -> None:
         if role == "piranha_router":
             elsewhere = ("absent", "upgrade", "rollback", "drift")
             elsewhere += ("firewall", "firewall_look", "unpolicy", "page", "unpage")
-            elsewhere += ("readers", "metrics")
+            elsewhere += ("readers", "metrics", "load")
             other = [t["name"] for name in elsewhere for t in load(role, f"tasks/{name}.yml")]
             named = [task for task in named if task["name"] not in other]
         assert len(named) <= 40, f"{role}: {len(named)}"
@@ -181,5 +181,6 @@ def test_what_a_role_writes_it_removes(role: str) -> None:
     assert paths
     for path in paths - {"{{ item.path }}", "{{ __piranha_router_words[item.item] }}"}:
         variable = re.findall(r"\w*piranha_\w+", path)[0]
-        folder_of = {"__piranha_router_key_file": "__piranha_router_folder"}
+        folder = "__piranha_router_folder"
+        folder_of = {"__piranha_router_key_file": folder, "__piranha_router_load_files": folder}
         assert folder_of.get(variable, variable) in removed, path

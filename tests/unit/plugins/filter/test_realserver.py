@@ -108,6 +108,7 @@ def test_each_tunnel_is_told_by_what_its_packets_are(
         ({"real_servers": [{"name": "a", "active": 1, "address": WEB1, "port": 8080}]}, [8080]),
         ({"ports": [80, 443]}, [80, 443]),
         ({"fwmark": 1}, [0]),
+        ({"fwmark": 1, "ports": [80, 443], "marking": "auto"}, [80, 443]),
         ({"port": 0, "persistent": 60}, [0]),
         ({"sorry_server": "192.0.2.30"}, [80]),
     ],
