@@ -18,6 +18,7 @@ from piranha.lvsd.kept import Kept
 from piranha.lvsd.names import Names
 from piranha.lvsd.owned import Owned
 from piranha.lvsd.reconcile import Reconciler
+from piranha.lvsd.source import Source
 from piranha.lvsd.window import Window
 
 from .support import GLOBALS, ModelKernel
@@ -108,7 +109,7 @@ class Lab:
         self.ears = Ears()
         reconciler = Reconciler(self.kernel, Owned(self.folder))
         kept, window = Kept(self.folder), Window(self.kernel)
-        return Daemon(self.path, reconciler, self.ears, kept, window, names=self.names)
+        return Daemon(Source(self.path), reconciler, self.ears, kept, window, names=self.names)
 
     def weights(self) -> dict[int, int]:
         """Index of each backend in the table, and its weight; -1 is anybody else."""

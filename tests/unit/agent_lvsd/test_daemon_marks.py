@@ -17,6 +17,7 @@ from piranha.lvsd.daemon import Daemon
 from piranha.lvsd.kept import Kept
 from piranha.lvsd.owned import Owned
 from piranha.lvsd.reconcile import Reconciler
+from piranha.lvsd.source import Source
 from piranha.lvsd.window import Window
 from piranha.marks.keeper import Keeper
 from piranha.marks.rules import Rule, Rules
@@ -70,7 +71,7 @@ class MarkedLab(Lab):
         self.ears, self.marks = Ears(), Recorder(self)
         reconciler = Reconciler(self.kernel, Owned(self.folder))
         kept, window = Kept(self.folder), Window(self.kernel)
-        return Daemon(self.path, reconciler, self.ears, kept, window, marks=self.marks)
+        return Daemon(Source(self.path), reconciler, self.ears, kept, window, marks=self.marks)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from piranha.control.link import Link
 from piranha.core.ipvs.kernel import Kernel
 from piranha.marks.keeper import Keeper
 from piranha.net.news import News
+from piranha.pulse.reading import READER
 
 from . import words
 from .daemon import Daemon
@@ -24,6 +25,7 @@ from .names import Names
 from .owned import Owned
 from .reconcile import Reconciler
 from .reporter import LinkReporter
+from .source import Source
 from .window import Window
 
 
@@ -64,7 +66,7 @@ async def _serve(
         loop.add_signal_handler(signal.SIGTERM, ended.set)
     reporter = LinkReporter(Link(link_socket), ended)
     daemon = Daemon(
-        config,
+        Source(config, READER),
         Reconciler(kernel, Owned(run_dir)),
         reporter,
         Kept(state_dir(run_dir)),

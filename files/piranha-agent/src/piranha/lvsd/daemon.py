@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from piranha.core.ipvs.errors import IpvsError
@@ -72,7 +71,7 @@ class Daemon:
 
     def __init__(
         self,
-        config: Path,
+        source: Source,
         reconciler: Reconciler,
         reporter: Reporter,
         kept: Kept,
@@ -85,7 +84,7 @@ class Daemon:
 
         marks: keeps the marking rules of services that have firewall marks. names: of lvs.cf.
         """
-        self._source = Source(config)
+        self._source = source
         self._names = names or Names()
         self._names_told: set[str] = set()
         self._reconciler = reconciler

@@ -22,10 +22,10 @@ from .layout import Laid, Layout, LayoutError, layout
 class Source:
     """One file, and what was read of it last."""
 
-    def __init__(self, path: Path) -> None:
-        """Nothing is read before `read`."""
+    def __init__(self, path: Path, reader: Reader | None = None) -> None:
+        """Nothing is read before `read`. reader: one that may know the text already."""
         self._path = path
-        self._reader = Reader()
+        self._reader = reader or Reader()
         self._laid = Laid()
         self._reading: Reading | None = None
 

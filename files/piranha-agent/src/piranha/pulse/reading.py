@@ -20,7 +20,8 @@ class CannotRun(Exception):
     """The heart cannot start, or not take a new configuration; the text is one sentence."""
 
 
-_READER = Reader()
+READER = Reader()
+"""What pulse has read, its children need not read again: they begin as copies of it (warm.py)."""
 
 
 @functools.lru_cache(maxsize=1)
@@ -31,7 +32,7 @@ def load(text: str) -> Reading:
     is started again finds it done: in a virtual machine that saves a tenth of a second, most of
     it in page faults.
     """
-    return _READER.load(text)
+    return READER.load(text)
 
 
 def read_settings(config_path: Path, addresses: Addresses) -> tuple[HeartSettings, tuple[Key, ...]]:
