@@ -98,6 +98,7 @@ class FakeBackend:
         self.events: list[dict[str, Any]] = []
         self.gone = False
         self.partner: FakeBackend | None = None
+        self.page: Any = None
 
     async def ask(
         self, do: str, arguments: Mapping[str, Any] | None = None, by: Actor | None = None
