@@ -147,3 +147,14 @@ def test_a_split_ends_with_the_primary(net: Net, pair: Pair) -> None:
     net.cut(0, up=True)
     until(ours, old, (ours, old)[number], 5)
     stays(ours, old, (ours, old)[number])
+
+    holds = ours.holds()
+    ours.config.write_text(heart_lab.config(keepalive=KEEPALIVE, deadtime=5))
+    assert "there is no heartbeat key" in ours.ask("reload")["error"]
+    ours.until(lambda: ours.state["heartbeat_format"] == "classic")
+    ours.key_file.write_text(heart_lab.GOOD_KEY)
+    ours.key_file.chmod(0o600)
+    assert ours.ask("reload")["ok"]
+    ours.until(lambda: ours.state["heartbeat_format"] == "signed")
+    assert len(ours.state["keys"]) == 1
+    assert ours.holds() == holds, "a reload moves nothing; the partner is another matter"
