@@ -15,6 +15,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 from .collection import build
@@ -88,15 +89,23 @@ def changed(said: str) -> int:
     return sum(int(count) for count in re.findall(r"changed=(\d+)", said))
 
 
-def on(machine: str, argv: list[str]) -> str:
-    """Run a command on a machine of the lab; gives what it prints."""
+def on(machine: str, argv: list[str], patience: float = 0) -> str:
+    """Run a command on a machine of the lab, until it succeeds; gives what it prints."""
     say(f"  {machine} # {shlex.join(argv)}")
-    done = subprocess.run(
-        [LAB, "run", machine, "--", *argv], capture_output=True, text=True, check=False, timeout=60
-    )
-    if done.returncode:
-        raise Trouble(f"it failed on {machine}: {done.stdout}{done.stderr}")
-    return done.stdout
+    end = time.monotonic() + patience
+    while True:
+        done = subprocess.run(
+            [LAB, "run", machine, "--", *argv],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        if done.returncode == 0:
+            return done.stdout
+        if time.monotonic() > end:
+            raise Trouble(f"it failed on {machine}: {done.stdout}{done.stderr}")
+        time.sleep(2)
 
 
 def follow(blocks: list[tuple[str, str]]) -> None:
@@ -108,6 +117,8 @@ def follow(blocks: list[tuple[str, str]]) -> None:
         raise Trouble(f"the dry run does not print what README shows:\n{said[1][-6000:]}")
     if not changed(said[2]) or changed(controller(commands(blocks, "$")[2])):
         raise Trouble("the run in earnest changed nothing, or a second one did something again")
+    # The first checks of real servers are still under way.
+    on("lvs1", ["piranha", "status"], patience=60)
     seen = [on("lvs1", argv) for argv in commands(blocks, "#")]
     for server in ("192.0.2.21:80", "192.0.2.22:80"):
         if server not in seen[0]:
