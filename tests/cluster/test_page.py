@@ -77,7 +77,7 @@ class Page:
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 inside(self.router.name, *self.router._piranha("editor"), *words),
-                env=self.router._env(),
+                env=self.router.environment(),
                 stderr=log,
                 group=PAGE,
                 extra_groups=[0],

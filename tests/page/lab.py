@@ -72,7 +72,7 @@ class Page:
         with (self.folder / "log").open("ab") as log:
             self.editor = subprocess.Popen(
                 inside(router.name, *router._piranha("editor"), *words),
-                env=router._env(),
+                env=router.environment(),
                 stderr=log,
                 group=USER,
                 extra_groups=[0],
