@@ -58,6 +58,11 @@ options:
     type: list
     elements: path
     default: []
+  links:
+    description: Symbolic links whose targets are wanted.
+    type: list
+    elements: path
+    default: []
   unit:
     description: The name of the agent's unit.
     type: str
@@ -165,6 +170,12 @@ files:
       mode: "0755"
       uid: 0
       gid: 0
+links:
+  description: For each path in O(links) the target as the link names it; V(null) where there is no link.
+  returned: success
+  type: dict
+  sample:
+    /usr/sbin/pulse: piranha
 unit:
   description: The agent's unit as systemd sees it.
   returned: success
@@ -321,6 +332,14 @@ def read_file(path: str) -> dict[str, t.Any] | None:
     }
 
 
+def read_link(path: str) -> str | None:
+    """Give what a symbolic link names; None where there is none."""
+    try:
+        return os.readlink(path)
+    except OSError:
+        return None
+
+
 def unit_state(output: str) -> dict[str, bool]:
     """Understand the lines NAME=VALUE of `systemctl show`; nothing at all means no systemd."""
     values = dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
@@ -363,6 +382,7 @@ def main() -> None:
             "library": {"type": "path", "default": "/usr/lib/piranha"},
             "key_file": {"type": "path", "default": "/etc/piranha/heartbeat.key", "no_log": False},
             "files": {"type": "list", "elements": "path", "default": []},
+            "links": {"type": "list", "elements": "path", "default": []},
             "unit": {"type": "str", "default": "piranha-pulse.service"},
             "units": {"type": "list", "elements": "str", "default": []},
             "groups": {"type": "list", "elements": "str", "default": []},
@@ -406,6 +426,7 @@ def main() -> None:
         agent=read_agent(wanted["library"]),
         key=read_key(wanted["key_file"]),
         files={path: read_file(path) for path in wanted["files"]},
+        links={path: read_link(path) for path in wanted["links"]},
         unit=state_of(wanted["unit"]),
         units={name: state_of(name) for name in wanted["units"]},
         groups={name: group_is_there(name) for name in wanted["groups"]},

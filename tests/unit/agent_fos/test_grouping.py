@@ -117,6 +117,18 @@ class Hand:
         """Nothing is left."""
 
 
+class Slow(Hand):
+    """The same, but a command ends only when it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_end = asyncio.Event()
+
+    async def start(self, command: Command, service: str, stop_limit: float) -> Result:
+        await self.may_end.wait()
+        return await self.run(command)
+
+
 class Voice:
     """fos' end of the link, as far as it is used here."""
 
@@ -143,10 +155,10 @@ class Voice:
 class Fos:
     """A whole fos without its process. It begins as a standby of which nothing runs."""
 
-    def __init__(self, folder: Path, text: str = TEXT) -> None:
+    def __init__(self, folder: Path, text: str = TEXT, hand: Hand | None = None) -> None:
         self.file, self.folder = folder / "lvs.cf", folder
         self.file.write_text(text)
-        self.hand, self.voice, self.ended = Hand(), Voice(), asyncio.Event()
+        self.hand, self.voice, self.ended = hand or Hand(), Voice(), asyncio.Event()
         reporter = cast(FosReporter, self.voice)
         self.daemon = Daemon(self.file, folder, reporter, self.hand, self.ended)
         self.daemon.start()
@@ -235,6 +247,25 @@ def test_a_reload_regroups_what_is_on_one_router_and_stops_nothing(tmp_path: Pat
         fos.ask("reload")
         await fos.rest()
         assert fos.hand.ran[len(before) :] == ["stop db"], "what is no longer there is stopped"
+
+    played(play)
+
+
+def test_a_command_under_way_counts_in_the_group_that_its_service_has_come_to(
+    tmp_path: Path,
+) -> None:
+    async def play() -> None:
+        hand = Slow()
+        fos = Fos(tmp_path, hand=hand)
+        await fos.role(_=True, data=True)
+        assert fos.states()["db"] == "starting"
+        fos.file.write_text(TEXT.replace("group = data", "group = other"))
+        fos.ask("reload")
+        await fos.role(_=True, other=True)
+        hand.may_end.set()
+        await fos.rest()
+        assert set(fos.states().values()) == {"running"}
+        assert hand.ran.count("start db") == 1
 
     played(play)
 

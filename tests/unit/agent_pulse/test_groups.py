@@ -370,6 +370,8 @@ def test_an_address_that_changes_its_group_stays_where_it_is(tmp_path: Path) -> 
     begins = {"": True, "db": False}
     made.exchange({"": at(A), "db": at(B, C)}, 0.0, begins)
     assert kernel.there == {A}, "the group that it has come to is on the other router"
+    made.exchange({"": at(), "db": at(A, B, C)}, 0.0, begins)
+    assert kernel.there == set(), "so it is where the one that it leaves goes on"
 
 
 def test_random_schedules_end_with_one_owner_for_each_group() -> None:

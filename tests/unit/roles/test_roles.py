@@ -152,7 +152,7 @@ def test_a_whole_run_has_at_most_forty_tasks_a_host() -> None:
             and not {"ansible.builtin.import_tasks", "ansible.builtin.include_tasks"} & set(task)
         ]
         if role == "piranha_router":
-            elsewhere = ("absent", "upgrade", "rollback", "drift")
+            elsewhere = ("absent", "upgrade", "rollback", "drift", "old_commands")
             elsewhere += ("firewall", "firewall_look", "unpolicy", "page", "unpage")
             elsewhere += ("readers", "metrics", "load")
             other = [t["name"] for name in elsewhere for t in load(role, f"tasks/{name}.yml")]

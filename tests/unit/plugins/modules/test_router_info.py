@@ -142,6 +142,14 @@ def test_what_is_no_ordinary_file_counts_as_none(tmp_path: Path) -> None:
     assert subject.read_file(str(tmp_path / "missing")) is None
 
 
+def test_a_link_is_told_by_what_it_names(tmp_path: Path) -> None:
+    (tmp_path / "pulse").symlink_to("piranha")
+    (tmp_path / "file").write_text("a")
+    assert subject.read_link(str(tmp_path / "pulse")) == "piranha", "though nothing is there"
+    assert subject.read_link(str(tmp_path / "file")) is None
+    assert subject.read_link(str(tmp_path / "missing")) is None
+
+
 SHOWN = "LoadState=loaded\nActiveState=active\nUnitFileState=enabled\nNeedDaemonReload=no\n"
 
 
@@ -186,7 +194,7 @@ def test_addresses_are_compared_as_addresses() -> None:
 def test_every_key_returned_is_documented_with_a_sample() -> None:
     documented = yaml.safe_load(subject.RETURN)
     assert set(documented) == {
-        *("python", "kernel", "modules", "sysctls", "agent", "key", "files", "unit", "holds"),
-        *("units", "groups"),
+        *("python", "kernel", "modules", "sysctls", "agent", "key", "files", "links"),
+        *("unit", "holds", "units", "groups"),
     }
     assert all("sample" in entry for entry in documented.values())

@@ -204,8 +204,6 @@ class Daemon:
         entries = [entry for board in boards for entry in board.entries]
         if self._stop_asked is None or any(entry.busy for entry in entries):
             return
-        if not all(board.stopping for board in boards):
-            return  # some have not been asked yet
         if all(board.all_stopped or not board.known for board in boards):
             self._reporter.answer(self._stop_asked, None)
             self._ended.set()

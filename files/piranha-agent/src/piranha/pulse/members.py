@@ -18,8 +18,6 @@ from .word import News, Word, encode, group_id
 MAIN = ""
 """The name of the group of those that have none."""
 
-_ENDED = frozenset({PeerState.LEAVING, PeerState.RESIGNED})
-
 
 class Member:
     """One group on this router."""
@@ -47,8 +45,8 @@ class Member:
 
     def said(self, state: PeerState, news: News | None) -> PeerState:
         """What the partner is as to this group. state: in the heartbeat's head."""
-        if state in _ENDED or news is None or self.id not in news.groups:
-            return state
+        if news is None or self.id not in news.groups:
+            return state  # as in a goodbye, which is the whole router's
         return news.groups[self.id][0]
 
 
