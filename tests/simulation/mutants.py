@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import inspect
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
-from piranha.pulse import conversation, engine, machine, supervision
-from piranha.pulse.machine import TABLES, Do, Input, Next, State
+from piranha.pulse import classic, conversation, engine, machine, supervision
+from piranha.pulse.machine import CLASSIC, TABLES, Do, Input, Next, State
 from piranha.pulse.wire import Role
 
 FINDERS = (
@@ -28,6 +28,7 @@ the machine or the world may make them worthless: then the long search finds oth
 
 P, B = Role.PRIMARY, Role.BACKUP
 Edit = Callable[[Next], Next]
+Tables = Mapping[Role, Mapping[State, Mapping[Input, Next]]]
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,9 @@ class Cells:
 
     where: tuple[tuple[Role, State, Input], ...]
     edit: Edit
+    tables: Tables = field(default_factory=lambda: TABLES)
+    classic: bool = False
+    """Only where heartbeats are of old."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ class Text:
     method: str
     old: str
     new: str
+    classic: bool = False
 
 
 Mutant = Cells | Text
@@ -196,6 +201,15 @@ MUTANTS: dict[str, Mutant] = {
         engine.Engine, "reload", "self.conversation.keys = keys",
         "self.conversation.keys = keys[:1]",
     ),
+    # -- beside a router of old -----------------------------------------------------------------
+    "a backup waits for a primary that is stopped": Cells(
+        ((B, State.STANDBY, Input.PEER_STANDBY),), _nothing(State.STANDBY), CLASSIC, True
+    ),
+    "who doubts says that it is stopped": Text(
+        classic.Classic, "compose", "_SAYS.get(state, Said.STOPPED)",
+        "_SAYS.get(state, Said.STOPPED) if state is not PeerState.DOUBT else Said.STOPPED",
+        True,
+    ),
     # -- the supervisor ---------------------------------------------------------------------------
     "nobody resigns for a silent heart": Text(
         supervision, "step", "if policy.resigns and not child.resigned:", "if False:"
@@ -230,7 +244,8 @@ def planted(mutant: Mutant) -> Iterator[None]:
 @contextmanager
 def _cells_replaced(mutant: Cells) -> Iterator[None]:
     rows = [
-        (cast("dict[Input, Next]", TABLES[role][state]), why) for role, state, why in mutant.where
+        (cast("dict[Input, Next]", mutant.tables[role][state]), why)
+        for role, state, why in mutant.where
     ]
     before = [row[why] for row, why in rows]
     for (row, why), cell in zip(rows, before, strict=True):

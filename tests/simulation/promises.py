@@ -28,15 +28,22 @@ that was broken in between is then seen by how long it was. All bounds are state
 - No heart turns in circles: what happens, wake-ups and datagrams above all, has a bound.
 - A portion of connections is taken once, and only if the partner gave it.
 - In the end there is one owner, one standby, and they hear each other.
+
+With heartbeats of old (`heartbeat_format = classic`) these do not hold: nothing shows who said
+what and when, so replays are left out; where one of two owners has slept, it is the backup that
+gives way, not the sleeper; no connections are handed over; clients may not reach an owner whose
+partner had the addresses meanwhile without its hearing so.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from piranha.pulse import oldwire
 from piranha.pulse.conversation import FRESH_AT_LEAST
 from piranha.pulse.machine import State
-from piranha.pulse.wire import Kind, PeerState
+from piranha.pulse.oldwire import Said
+from piranha.pulse.wire import Kind, PeerState, Role
 
 from .network import DELAY
 
@@ -99,7 +106,8 @@ class Promises:
         self._calm_since = self._since(self._calm_since, calm)
         self._talk_since = self._since(self._talk_since, clean and self._paired())
         cuts = world.network.ways[0].cut + world.network.ways[1].cut
-        half = both and well and cuts == 1 and self._paired() and self._acquainted
+        known = self._acquainted or world.classic
+        half = both and well and cuts == 1 and self._paired() and known
         self._half_since = self._since(self._half_since, half and not (one.old or two.old))
         worse = calm and world.kind == "on_health" and not (one.old or two.old)
         worse = worse and one.linked and two.linked and (
@@ -116,7 +124,7 @@ class Promises:
         self._none_since = self._since(self._none_since, owners == 0)
         self._two_since = self._since(self._two_since, owners == 2)
         # An agent from before there were facts does not say that it had the addresses meanwhile.
-        telling = not (one.old or two.old)
+        telling = not (one.old or two.old or world.classic)
         reached = world.routers[world.network.told or 0]
         astray = calm and telling and owners == 1 and not reached.holds
         self._astray_since = self._since(self._astray_since, astray)
@@ -264,12 +272,18 @@ class Promises:
         awake = self._able_since[other.number]
         talks = talks and awake is not None and awake < since
         if slept and talks and router.holds and other.holds and other.runs and other.linked:
-            self._sleeper = (router, now)
+            # Of old, it is the backup that gives way, whoever has slept.
+            backup = router if router.timing.role is Role.BACKUP else other
+            self._sleeper = (backup if self.world.classic else router, now)
 
     # -- what happens at a moment -----------------------------------------------------------------
 
     def says(self, router: Router, data: bytes) -> None:
         """A router sends a datagram."""
+        if self.world.classic:
+            if (data == oldwire.write(Said.RUNNING)) is not router.holds and not router.robbed:
+                self.fail(f"{router.name} says {data.hex()}, and holds: {router.holds}")
+            return
         self._said[data] = (router.number, self.world.now)
         state = data[STATE_AT]
         if state not in HOLDERS:
@@ -280,6 +294,8 @@ class Promises:
 
     def believes(self, router: Router, data: bytes) -> None:
         """A router has accepted a datagram."""
+        if self.world.classic:
+            return  # nothing shows who said it, and when
         who, when = self._said.get(data, (router.number, 0.0))
         if who == router.number:
             self.fail(f"{router.name} believes what its partner never said")
@@ -321,10 +337,14 @@ class Promises:
             past = self.world.now > woke + sleeper.timing.deadtime
             if past or self._talk_since is None or not sleeper.holds:
                 self._sleeper = None
-            elif router is sleeper or not (router.linked and router.wanted):
+            elif (
+                router is sleeper
+                or not (router.linked and router.wanted)
+                or router.state is State.STOPPED
+            ):
                 pass  # it has another reason
             elif self._disturbed_at <= woke:
-                self.fail(f"{router.name} gives way to {sleeper.name}, which has slept")
+                self.fail(f"{router.name} gives way to {sleeper.name}, which was to give way")
         if self._settled():
             self.fail(f"{router.name} lets go of the addresses without a reason")
 
@@ -366,7 +386,8 @@ class Promises:
             and now - self._talk_since > 2 * dead
         ):
             knows = router.engine is not None and router.engine.machine.partner is not None
-            given = frozenset(router.connections) if handed and knows else frozenset[int]()
+            handed = handed and knows and not self.world.classic
+            given = frozenset(router.connections) if handed else frozenset[int]()
             self._heir = (heir, now + PROMPT, given)
             self.world.later(2 * PROMPT, self.world.stir)
 

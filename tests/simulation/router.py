@@ -12,10 +12,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from piranha.pulse import supervision
+from piranha.pulse import oldwire, supervision
 from piranha.pulse.conversation import Memory, farewells
 from piranha.pulse.engine import Deed, Effect, Engine
 from piranha.pulse.machine import Input, Machine, State, Step, Timing
+from piranha.pulse.oldwire import Said
 from piranha.pulse.supervision import Child, Policy
 from piranha.pulse.wire import Key, Role
 
@@ -198,7 +199,11 @@ class Router:
             return
         held = self.holds
         self.let_go()
-        for data in farewells(self.keys, self.timing.role, self.sessions, DIGEST):
+        if self.world.classic:
+            said = [oldwire.write(Said.STOPPED)] * 3
+        else:
+            said = farewells(self.keys, self.timing.role, self.sessions, DIGEST)
+        for data in said:
             self.send(data)
         self._forget()
         if held:
@@ -347,7 +352,9 @@ class Router:
         machine = engine.machine
         machine.__class__ = Watched
         assert isinstance(machine, Watched)
-        machine.cells, machine.believed = self.world.cells, 0
+        # What happens beside one of old must not stand for the tables that are others'.
+        machine.cells = set() if self.world.classic else self.world.cells
+        machine.believed = 0
         self.engine = engine
         if self.sessions:
             engine.resume(self.sessions[0], self.memory, now)

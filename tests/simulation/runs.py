@@ -13,7 +13,7 @@ from multiprocessing.pool import Pool
 
 from .mutants import FINDERS, MUTANTS, planted
 from .router import Cell
-from .world import BrokenPromise, World
+from .world import OF_OLD, BrokenPromise, World
 
 BLOCK = 50
 """Seeds that a process plays before it tells what came of them."""
@@ -69,10 +69,11 @@ def pool() -> Pool:
     return multiprocessing.get_context("fork").Pool(os.cpu_count(), _quick)
 
 
-def play_all(workers: Pool, count: int) -> Outcome:
-    """Play the seeds from 0 on, in all processes."""
+def play_all(workers: Pool, count: int, start: int = 0) -> Outcome:
+    """Play so many seeds, in all processes."""
     outcome = Outcome()
-    blocks = [range(first, min(first + BLOCK, count)) for first in range(0, count, BLOCK)]
+    end = start + count
+    blocks = [range(first, min(first + BLOCK, end)) for first in range(start, end, BLOCK)]
     for part in workers.imap_unordered(play, blocks):
         outcome.add(part)
     return outcome
@@ -84,8 +85,12 @@ def find(task: tuple[str, int]) -> tuple[str, int | None, str]:
     task: the mutant's name and how many seeds it gets at most, besides those that found others.
     """
     name, most = task
-    with planted(MUTANTS[name]):
-        for seed in dict.fromkeys((*FINDERS, *range(most))):
+    mutant = MUTANTS[name]
+    seeds = dict.fromkeys((*FINDERS, *range(most)))
+    if mutant.classic:
+        seeds = dict.fromkeys(range(OF_OLD, OF_OLD + most))
+    with planted(mutant):
+        for seed in seeds:
             try:
                 World(seed).run()
             except BrokenPromise as broken:

@@ -12,8 +12,11 @@ from piranha.pulse.machine import TABLES
 
 from .mutants import MUTANTS
 from .runs import Outcome, find, play_all, pool, told
+from .world import OF_OLD
 
 SCHEDULES = 20_000
+WITH_ONE_OF_OLD = 1_000
+"""More schedules, with `heartbeat_format = classic`."""
 MUTANT_SCHEDULES = 3_000
 """Within these each planted fault must be found; most are within a hundred."""
 
@@ -34,6 +37,13 @@ def outcome(workers: Pool) -> Outcome:
 def test_every_promise_is_kept_in_every_schedule(outcome: Outcome) -> None:
     assert outcome.played == SCHEDULES
     assert not outcome.broken, told(outcome)
+
+
+def test_so_it_is_with_heartbeats_of_old_but_for_what_they_cannot_tell(workers: Pool) -> None:
+    outcome = play_all(workers, WITH_ONE_OF_OLD, OF_OLD)
+    assert outcome.played == WITH_ONE_OF_OLD
+    assert not outcome.broken, told(outcome)
+    assert not outcome.taken, "no connections are handed over"
 
 
 def test_schedules_are_long_and_full_of_faults(outcome: Outcome) -> None:
