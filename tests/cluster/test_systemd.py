@@ -233,8 +233,8 @@ virtual shop {{
     ports = 80, 443
     persistent = 300
     load_monitor = uptime
-    load_interval = 5
-    load_timeout = 5
+    load_interval = 20
+    load_timeout = 20
     server one {{
         address = 127.0.0.21
         active = 1
@@ -278,7 +278,7 @@ def test_packets_are_marked_and_servers_asked_by_ssh_from_within_the_sandbox(
         machine.write(ETC / "config", SSH.format(port=sshd.port), 0o600)
         machine.write(ETC / "key", sshd.key, 0o600)
         machine.write(ETC / "known_hosts", sshd.known)
-        soon(lambda: busy()["average"] is not None, "its load is known")
+        soon(lambda: busy()["average"] is not None, "its load is known", 180.0)
         assert busy()["problem"] is None
         assert busy()["processors"] == len(os.sched_getaffinity(0))
         assert f"FWM  {shop['fwmark']:08X}" in Path("/proc/net/ip_vs").read_text()
