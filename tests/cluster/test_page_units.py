@@ -122,6 +122,7 @@ class Site:
 def site() -> Iterator[Site]:
     with systemd() as machine:
         made = Site(machine)
+        machine.run("chmod", "0755", "/run")  # as on a machine
         home = f"{HERE}/etc/piranha"
         settings = {
             "ceiling": "edit",
@@ -188,8 +189,8 @@ def test_the_page_works_in_a_sandbox_that_nothing_gets_out_of(site: Site) -> Non
 
     # The editor as root of its sandbox: the folder of lvs.cf, and nothing that others run.
     pid = machine.property(EDITOR, "MainPID")
-    mounts = machine.read(Path(f"/proc/{pid}/mountinfo")).splitlines()
-    options = {line.split()[4]: line.split()[5].split(",") for line in mounts}
+    text = machine.read(Path(f"/proc/{pid}/mountinfo"))
+    options = {line.split()[4]: line.split()[5].split(",") for line in text.splitlines()}
     assert "ro" in options["/"]
     assert "rw" in options[f"{HERE}/etc"]
     assert "ro" in options[f"{HERE}/etc/piranha"]

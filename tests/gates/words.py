@@ -61,7 +61,8 @@ RULES = (
     ),
     Rule(
         SHIPPED,
-        r"""(?<![\w./-])/(var/)?tm[p](?![\w-])""",
+        # Not where a unit makes it read-only.
+        r"""(?<![\w./-])/(var/)?tm[p](?![\w-]|:ro\b)""",
         "uses the folder that everybody may write to",
         "write beside the target and rename, or use /run/piranha",
     ),
