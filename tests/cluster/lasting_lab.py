@@ -106,7 +106,7 @@ def lose_router(
 ) -> list[Lasting]:
     """Have r1 serve for a while, and go; gives what became of each connection.
 
-    meanwhile: begins just before r1 goes, and ends with the client.
+    meanwhile: begins long before r1 goes, and ends with the client.
     """
     r1, r2 = (cluster.routers[name] for name in ROUTERS)
     argv = [sys.executable, str(HERE / "lasting.py"), VIRTUAL, str(PORT), str(EVERY), str(ASK)]
@@ -115,9 +115,9 @@ def lose_router(
         try:
             assert client.stdout is not None
             assert client.stdout.readline()
-            time.sleep(OLDEST)
-            client.send_signal(signal.SIGUSR1)
             with meanwhile or contextlib.nullcontext():
+                time.sleep(OLDEST)
+                client.send_signal(signal.SIGUSR1)
                 moment = time.monotonic()
                 strike()
                 soon(lambda: r2.state() == "active", "r2 is active")
