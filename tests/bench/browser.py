@@ -33,7 +33,7 @@ from urllib.parse import urlencode
 from playwright.sync_api import Page as Tab
 from playwright.sync_api import sync_playwright
 
-from tests.bench.fleet import ROOT, Servers, Wanted, lvs_cf, own_network, spent, until
+from tests.bench.fleet import ROOT, Servers, Wanted, environment, lvs_cf, own_network, spent, until
 from tests.bench.ten_thousand import LATE, verdict
 
 from piranha.control.link import Link, Lines  # isort: skip - fleet.py sets the path
@@ -154,7 +154,8 @@ def page(folder: Path, agent: Agent) -> Iterator[subprocess.Popen[bytes]]:
     settings = {"port": PORT, "users": str(folder / "users")}
     (folder / "gui.json").write_text(json.dumps(settings), encoding="utf-8")
     words = ["--settings", str(folder / "gui.json"), "--run-dir", str(agent.socket.parent)]
-    process = subprocess.Popen([sys.executable, "-m", "piranha", "gui", *words])
+    argv = [sys.executable, "-m", "piranha", "gui", *words]
+    process = subprocess.Popen(argv, env=environment())
     try:
         until(lambda: socket.socket().connect_ex(("127.0.0.1", PORT)) == 0, 60, "it listens")
         yield process
