@@ -153,10 +153,10 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "W312": (_PORT, "    quorum = 2\n"),
     "E324": (
         "primary = 192.0.2.1\n",
-        _fos("    port = 25\n    group = mail\n").replace("failover db", "failover smtp")
-        + _fos("    group = db\n").partition("\n\n")[2],
+        _fos("    port = 25\n    failover_group = mail\n").replace("failover db", "failover smtp")
+        + _fos("    failover_group = db\n").partition("\n\n")[2],
     ),
-    "E325": ("primary = 192.0.2.1\n", _fos("    group = -db\n")),
+    "E325": ("primary = 192.0.2.1\n", _fos("    failover_group = -db\n")),
     "W320": ("primary = 192.0.2.1\n", _fos("    protocol = udp\n")),
     "W321": ("primary = 192.0.2.1\n", _fos("    critical = 0\n")),
     "W322": ("primary = 192.0.2.1\n", _fos().replace("db stop", "db start")),

@@ -124,7 +124,7 @@ failover {name} {{
     start_timeout = 20
     stop_timeout = {stop_timeout}
     restart_interval = {MEMORY}
-    {f"group = {group}" if group else ""}
+    {f"failover_group = {group}" if group else ""}
     {more}
 }}
 """

@@ -284,7 +284,7 @@ def test_groups_move_alone_and_each_has_one_owner(
     assert summary(requests).failed == 0, "the other group has not moved"
     assert both == []
     assert here.pids_of("web") == web
-    joined = APART.replace("group = data", "")
+    joined = APART.replace("failover_group = data", "")
     here.config.write_text(joined.replace(OTHER, VIRTUAL))
     here.hup()
     soon(lambda: here.told("are on different routers"), "groups apart cannot become one")

@@ -68,7 +68,7 @@ def _lint() -> list[Step]:
 
 
 def _unit() -> list[Step]:
-    pytest = ("-q", "--color=no", "--numprocesses=2")  # none needs another, so side by side
+    pytest = ("-q", "--color=no", "--numprocesses=4")  # many wait more than they compute
     whole = _tool("python", "-m", "pytest", *pytest, "tests/unit")
     steps = [Step("python 3.11", whole, 600, count=pytest_count)]
     if python39() is None:

@@ -42,7 +42,7 @@ def _groups(active: list[Failover]) -> Iterator[Finding]:
     groups: dict[str, list[Failover]] = {}
     owners: dict[str, str] = {}
     for block in active:
-        group = block.settings.text("group") or ""
+        group = block.settings.text("failover_group") or ""
         groups.setdefault(group, []).append(block)
         given = block.settings.address("address")
         if given is not None and owners.setdefault(given.address, group) != group:
@@ -54,7 +54,7 @@ def _groups(active: list[Failover]) -> Iterator[Finding]:
         if name and not _NAME.fullmatch(name):
             message = f"`{name}` cannot be the name of a group"
             remedy = "use up to 32 letters, digits, `-`, `_` and `.`, a letter or digit first"
-            yield finding("E325", blocks[0].settings.place("group", 0), message, remedy)
+            yield finding("E325", blocks[0].settings.place("failover_group", 0), message, remedy)
         if not any(block.settings.flag("critical") for block in blocks):
             who = "every failover service" + (f" of group `{name}`" if name else "")
             message = f"{who} has `critical = 0`: none that fails moves to the partner"
@@ -63,7 +63,7 @@ def _groups(active: list[Failover]) -> Iterator[Finding]:
     if len(groups) > MOST_GROUPS:
         message = f"there are {len(groups)} groups of failover services; {MOST_GROUPS} can be told"
         remedy = "let services that may move together share a group"
-        yield finding("E325", active[-1].settings.place("group", 0), message, remedy)
+        yield finding("E325", active[-1].settings.place("failover_group", 0), message, remedy)
 
 
 def _label(group: str) -> str:

@@ -129,13 +129,13 @@ FAILOVER_COMMANDS: tuple[Directive, ...] = (
     ),
     Directive(
         VIRTUAL,
-        "group",
+        "failover_group",
         TEXT,
         None,
-        "Failover only: services with the same group move together, whatever becomes of others."
+        "Failover only: services of the same group move together, whatever becomes of others."
         " Without it all services without a group move together.",
         dialect=EXTENDED,
-        known_as=("service_group", "resource_group", "vrrp_sync_group"),
+        known_as=("group", "service_group", "resource_group", "vrrp_sync_group"),
     ),
 )
 

@@ -32,7 +32,7 @@ failover {name} {{
     address = 192.0.2.{last} eth0
     protocol = udp
     port = {port}
-    {f"group = {group}" if group else ""}
+    {f"failover_group = {group}" if group else ""}
     start_cmd = "/bin/{name} start"
     stop_cmd = "/bin/{name} stop"
     stop_timeout = 4
@@ -62,12 +62,12 @@ def test_services_without_a_group_are_one_and_come_first() -> None:
 def test_the_file_is_refused_where_groups_cannot_be_kept_apart() -> None:
     assert not findings(TEXT) & {"E324", "E325"}
     assert "E324" in findings(TEXT.replace("192.0.2.8", "192.0.2.9"))
-    assert "E325" in findings(TEXT.replace("group = data", "group = ../data"))
+    assert "E325" in findings(TEXT.replace("failover_group = data", "failover_group = ../data"))
     many = HEAD + "".join(block(f"s{n}", f"g{n}", 10 + n) for n in range(65))
     assert "E325" in findings(many)
-    lone = TEXT.replace("group = data", "group = data\n    critical = 0")
+    lone = TEXT.replace("failover_group = data", "failover_group = data\n    critical = 0")
     assert "W321" in findings(lone), "nothing moves this group"
-    virtual = "primary = 192.0.2.1\nvirtual v {\nactive = 1\ngroup = x\n}\n"
+    virtual = "primary = 192.0.2.1\nvirtual v {\nactive = 1\nfailover_group = x\n}\n"
     assert "A302" in findings(virtual)
 
 
@@ -85,7 +85,7 @@ def test_the_heart_s_news_is_a_role_for_each_group() -> None:
 def test_services_change_their_group_only_where_both_are_on_one_router() -> None:
     old = dict(grouped(services(api.load(TEXT).config)))
     boards = {name: Board(listed, 0.0, name) for name, listed in old.items()}
-    new = dict(grouped(services(api.load(TEXT.replace("group = data", "")).config)))
+    new = dict(grouped(services(api.load(TEXT.replace("failover_group = data", "")).config)))
     assert torn(new, boards) == ""
     boards["data"].role_now = Role(holding=True)
     told = torn(new, boards)
@@ -228,7 +228,7 @@ def test_a_reload_regroups_what_is_on_one_router_and_stops_nothing(tmp_path: Pat
     async def play() -> None:
         fos = Fos(tmp_path)
         await fos.role(_=True, data=False)
-        fos.file.write_text(TEXT.replace("group = data", ""))
+        fos.file.write_text(TEXT.replace("failover_group = data", ""))
         with pytest.raises(Refused, match="are on different routers"):
             fos.ask("reload")
         assert [one["name"] for one in fos.voice.last["groups"]] == ["", "data"]
@@ -238,7 +238,7 @@ def test_a_reload_regroups_what_is_on_one_router_and_stops_nothing(tmp_path: Pat
         await fos.role(_=True)
         assert set(fos.states().values()) == {"running"}
         assert [one["name"] for one in fos.voice.last["groups"]] == [""]
-        fos.file.write_text(TEXT.replace("group = data", "group = other"))
+        fos.file.write_text(TEXT.replace("failover_group = data", "failover_group = other"))
         fos.ask("reload")
         await fos.role(_=True, other=True)
         assert {one["group"] for one in fos.voice.last["services"]} == {"", "other"}
@@ -259,7 +259,7 @@ def test_a_command_under_way_counts_in_the_group_that_its_service_has_come_to(
         fos = Fos(tmp_path, hand=hand)
         await fos.role(_=True, data=True)
         assert fos.states()["db"] == "starting"
-        fos.file.write_text(TEXT.replace("group = data", "group = other"))
+        fos.file.write_text(TEXT.replace("failover_group = data", "failover_group = other"))
         fos.ask("reload")
         await fos.role(_=True, other=True)
         hand.may_end.set()

@@ -267,7 +267,7 @@ backup_active = 1
 failover db {
     active = 1
     address = 192.0.2.8 eth0
-    group = db
+    failover_group = db
 }
 failover web {
     active = 1

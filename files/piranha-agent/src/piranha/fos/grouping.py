@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which services move together. Pure.
 
-Services with the same `group` do; those without one are a group of their own, the first. Where
+Services with the same `failover_group` do; those without one are a group of their own, the first. Where
 there are no names at all, that one has everything: all or nothing, as in the original.
 """
 

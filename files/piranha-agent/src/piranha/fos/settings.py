@@ -84,7 +84,7 @@ def _service(block: Virtual, addresses: Mapping[str, str]) -> Service:
         critical=section.flag("critical"),
         fall=section.number("fall") or 1,
         watch=_watch(section, address, port, addresses),
-        group=section.text("group") or "",
+        group=section.text("failover_group") or "",
     )
 
 

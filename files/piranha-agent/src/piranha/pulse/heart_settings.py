@@ -215,7 +215,7 @@ def _virtual_addresses(config: Config, role: Role) -> dict[str, tuple[VirtualAdd
     for block in config.in_use():
         if block.settings.flag("active"):
             kind = "failover" if fos else "virtual"
-            group = (block.settings.text("group") if fos else None) or MAIN
+            group = (block.settings.text("failover_group") if fos else None) or MAIN
             listed = found.setdefault(group, {})
             _collect(listed, block.settings, "address", role, f"{kind} {block.name}")
     if config.globals.text("network") == "nat" and not fos:
