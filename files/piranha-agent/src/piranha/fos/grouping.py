@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which services move together. Pure.
 
-Services with the same `failover_group` do; those without one are a group of their own, the first. Where
-there are no names at all, that one has everything: all or nothing, as in the original.
+Services with the same `failover_group` do; those without one are a group of their own, the first.
+Where there are no names at all, that one has everything: all or nothing, as in the original.
 """
 
 from __future__ import annotations
