@@ -393,11 +393,17 @@ class Promises:
 
     # -- the end ------------------------------------------------------------------------------
 
+    @property
+    def most(self) -> int:
+        """How many things may happen in the whole schedule."""
+        return int(BUSIEST * self.world.end / self.world.deadtime)
+
+    def turns(self) -> None:
+        """More has happened than may."""
+        self.fail(f"{self.world.count} things happened, where {self.most} would be many")
+
     def agree(self) -> None:
         """In the end all is well."""
-        most = BUSIEST * self.world.end / self.world.deadtime
-        if self.world.count > most:
-            self.fail(f"{self.world.count} things happened, where {most:.0f} would be many")
         states = [router.state for router in self.world.routers]
         owners = [router.holds for router in self.world.routers]
         if sorted(owners) != [False, True]:

@@ -117,9 +117,12 @@ class World:
     def run(self) -> None:
         """Play the whole schedule."""
         events, end, pop = self._events, self.end, heapq.heappop
+        most = self.promises.most
         while events and events[0][0] <= end:
             self.now, _unused, what, with_ = pop(events)
             what(*with_)
+            if self.count > most:
+                self.promises.turns()  # now, for in circles the end is far
             if self.dirty:
                 self.dirty = False
                 self.promises.look()

@@ -59,7 +59,8 @@ def read(text: str, name: str = SETTINGS) -> Settings:
             listed = ", ".join(known)
             raise SettingsError(f"{name}: there is no setting {str(key)[:40]!r}; known: {listed}")
         wanted = type(known[key].default)
-        if type(value) is not wanted:
+        # To Python a truth is a number.
+        if not isinstance(value, wanted) or isinstance(value, bool) != (wanted is bool):
             raise SettingsError(f"{name}: {key} must be a {_WORDS[wanted]}, not {value!r}"[:200])
     found = Settings(**data)
     if found.ceiling not in ROLES:

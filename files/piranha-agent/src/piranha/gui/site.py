@@ -96,7 +96,7 @@ def environment() -> Environment:
 
 def _showable(value: object) -> object:
     """Bytes of a file that are no UTF-8 cannot be sent; the page shows a mark for them."""
-    if type(value) is str and not value.isascii():
+    if isinstance(value, str) and not isinstance(value, Markup) and not value.isascii():
         return clean(value)
     return value
 
