@@ -172,7 +172,7 @@ class FosRouter(Router):
         argv = [sys.executable, "-m", "piranha", "switchover", "--run-dir", str(self.run_dir)]
         argv += group
         done = subprocess.run(
-            argv, env=self._env(), capture_output=True, text=True, timeout=60, check=False
+            argv, env=self.environment(), capture_output=True, text=True, timeout=60, check=False
         )
         return done.returncode, done.stdout + done.stderr
 
@@ -236,7 +236,7 @@ class FosRouter(Router):
             run("ip", "-n", self.name, "address", "flush", "to", f"{address}/32", check=False)
         run("ip", "-n", self.name, "route", "del", "default", check=False)
         (Path("/etc/netns") / self.name / "piranha" / "notified").unlink(missing_ok=True)
-        for path in self.run_dir.iterdir():
+        for path in self.run_dir.iterdir() if self.run_dir.exists() else ():
             path.unlink()
         for network in (PUBLIC, PRIVATE):
             self.cut(network, up=True)
@@ -246,7 +246,7 @@ class FosRouter(Router):
         port = f"{self.name}-{network[:4]}"
         run("ip", "-n", SWITCH, "link", "set", port, "up" if up else "down")
 
-    def reload(self) -> None:
+    def take(self) -> None:
         """Put its file in force; Refused where it is no good."""
         with Client(self.run_dir / "control.sock", 20) as client:
             client.ask("reload")
@@ -302,7 +302,7 @@ class FosCluster(Cluster):
                 if router.process is None or router.process.poll() is not None:
                     router.start()
                 elif text != before:
-                    router.reload()
+                    router.take()
             soon(lambda: "active" in [one.state() for one in self.pair.values()], "one is active")
             self.settled(self.active.name)
             soon(lambda: not any(one.weak() for one in self.pair.values()), "nobody is spared")

@@ -68,7 +68,7 @@ def _lint() -> list[Step]:
 
 
 def _unit() -> list[Step]:
-    pytest = ("-q", "--color=no", "--numprocesses=4")  # many wait more than they compute
+    pytest = ("-q", "--color=no", "--numprocesses=3")  # many wait more than they compute
     whole = _tool("python", "-m", "pytest", *pytest, "tests/unit")
     steps = [Step("python 3.11", whole, 600, count=pytest_count)]
     if python39() is None:
@@ -277,7 +277,7 @@ LAYERS = {
     layer.name: layer
     for layer in (
         Layer("lint", "style, types, rules of the house", _lint),
-        Layer("unit", "pure functions, parsers, state machines", _unit),
+        Layer("unit", "pure functions, parsers, state machines", _unit, at_once=2),
         Layer("simulation", "two routers, a lossy network, a made-up clock", _simulation),
         Layer("gates", "the collection as Galaxy and Automation Hub judge it",
               _gates, at_once=2, first=3),

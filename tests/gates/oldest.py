@@ -43,6 +43,7 @@ def main() -> int:
         raise Trouble("no Python 3.9 on this machine; install one to run these tests")
     argv = [ensure(HOME, PINS, base), "-m", "pytest", *sys.argv[1:], "tests/unit/plugins"]
     env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    env["HYPOTHESIS_PROFILE"] = "few"
     return subprocess.run(argv, cwd=ROOT, env=env, check=False).returncode
 
 
