@@ -106,8 +106,11 @@ class Holdings:
                     failed.append(name)
                 elif holding[name]:
                     self[name].announce(now)
-            elif self[name].exchange(wanted, now, holding[name], frozenset(kept)):
-                failed.append(name)
+            else:
+                # One of its own that changes its interface or netmask has to leave the old one.
+                others = frozenset(kept - {one.ip for one in wanted})
+                if self[name].exchange(wanted, now, holding[name], others):
+                    failed.append(name)
         return failed
 
     def _add(self, name: str, wanted: tuple[VirtualAddress, ...]) -> None:
