@@ -280,7 +280,7 @@ def test_packets_of_ipv6_have_rules_of_their_own(lvsd: Lvsd, config: Path) -> No
     match = "-A PIRANHA_MARKS -d 2001:db8::100/128 -p tcp -m tcp --dport"
     wanted = [f"{match} {port} -j MARK --set-xmark {mark:#x}/0xffffffff" for port in (80, 443)]
     until(lambda: six() == ["-N PIRANHA_MARKS", HOOK, *wanted])
-    assert f"-A -f {mark} -6" in sh("ipvsadm", "-Sn")
+    until(lambda: f"-A -f {mark} -6" in sh("ipvsadm", "-Sn"))  # the rules come first
     config.write_text(text)
     assert lvsd.ask("reload")["ok"]
     until(lambda: six() == [])

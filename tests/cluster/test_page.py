@@ -55,6 +55,8 @@ while time.monotonic() < end:
         time.sleep(1)
 """
 
+pytestmark = pytest.mark.whole
+
 
 class Page:
     """The editor of one router, and its page's user."""
@@ -149,7 +151,6 @@ def page(cluster: Cluster, r1: Router, tmp_path: Path) -> Iterator[Page]:
         print((made.folder / "log").read_text())
 
 
-@pytest.mark.whole
 def test_the_page_edits_operates_and_dies_without_a_lost_request(
     cluster: Cluster, r1: Router, r2: Router, page: Page
 ) -> None:
