@@ -371,6 +371,26 @@ def held(addresses: t.Sequence[str], output: str) -> list[str]:
     return [address for address in addresses if ipaddress.ip_address(address) in there]
 
 
+def read_held(module: AnsibleModule, run: Runner) -> list[str]:
+    """Give those of the module's addresses that this machine has; ends the module where it cannot."""
+    addresses = module.params["addresses"]
+    for index, address in enumerate(addresses):
+        try:
+            ipaddress.ip_address(address)
+        except ValueError:
+            module.fail_json(
+                msg=f"addresses[{index}]: '{address}' is no IP address; give one without a device"
+            )
+    if not addresses:
+        return []
+    status, output = run([module.get_bin_path("ip", required=True), "-json", "address", "show"])
+    if status != 0:
+        module.fail_json(
+            msg=f"ip -json address show ended with {status}, so it is unknown what this router holds"
+        )
+    return held(addresses, output)
+
+
 def main() -> None:
     """Read and report."""
     module = AnsibleModule(
@@ -390,13 +410,6 @@ def main() -> None:
         supports_check_mode=True,
     )
     wanted = module.params
-    for index, address in enumerate(wanted["addresses"]):
-        try:
-            ipaddress.ip_address(address)
-        except ValueError:
-            module.fail_json(
-                msg=f"addresses[{index}]: '{address}' is no IP address; give one without a device"
-            )
 
     def run(command: list[str]) -> tuple[int, str]:
         status, output, _errors = module.run_command(command)
@@ -408,14 +421,7 @@ def main() -> None:
         ask = ["show", "--property=" + ",".join(UNIT_PROPERTIES), unit]
         return unit_state(run([systemctl, *ask])[1] if systemctl else "")
 
-    holds: list[str] = []
-    if wanted["addresses"]:
-        status, output = run([module.get_bin_path("ip", required=True), "-json", "address", "show"])
-        if status != 0:
-            module.fail_json(
-                msg=f"ip -json address show ended with {status}, so it is unknown what this router holds"
-            )
-        holds = held(wanted["addresses"], output)
+    holds = read_held(module, run)
     release = os.uname().release
     module.exit_json(
         changed=False,

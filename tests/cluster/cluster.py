@@ -186,11 +186,15 @@ class Router:
                 inside(self.name, *self._piranha("pulse")), env=self.environment(), stderr=log
             )
 
-    def reload(self, config: str) -> None:
-        """Give it another file, as `systemctl reload` does."""
+    def hup(self) -> None:
+        """Have it read its file again, as `systemctl reload` would by a signal."""
         assert self.process is not None
-        self.config.write_text(config, encoding="utf-8")
         self.process.send_signal(signal.SIGHUP)
+
+    def reload(self, config: str) -> None:
+        """Give it another file, and have it read that."""
+        self.config.write_text(config, encoding="utf-8")
+        self.hup()
 
     def stop(self) -> int:
         """Stop it as `systemctl stop` does; gives pulse's exit status."""
@@ -223,10 +227,14 @@ class Router:
         run("ip", "-n", self.name, "address", "flush", "to", f"{VIRTUAL}/32", check=False)
         run("ip", "-n", self.name, "address", "flush", "to", f"{GATEWAY}/32", check=False)
         run(*inside(self.name, "ipvsadm", "-C"))
-        for path in self.run_dir.iterdir() if self.run_dir.exists() else ():
-            path.unlink()
+        self.forget()
         for network in HOSTS[self.name]:
             run("ip", "-n", SWITCH, "link", "set", f"{self.name}-{network[:4]}", "up")
+
+    def forget(self) -> None:
+        """Empty /run, as a boot does."""
+        for path in self.run_dir.iterdir() if self.run_dir.exists() else ():
+            path.unlink()
 
     def release(self) -> None:
         """What the unit's ExecStopPost= does."""

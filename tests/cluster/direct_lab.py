@@ -127,8 +127,7 @@ class DirectRouter(Router):
             run("ip", "-n", self.name, "address", "flush", "to", f"{virtual}/32", check=False)
         run("ip", "-n", self.name, "address", "del", f"{DIRECT6}/128", "dev", "eth0", check=False)
         run(*inside(self.name, "ipvsadm", "-C"))
-        for path in self.run_dir.iterdir() if self.run_dir.exists() else ():
-            path.unlink()
+        self.forget()
         run("ip", "-n", SWITCH, "link", "set", self.name, "up")
 
     def set(self, name: str, value: int, device: str = "all") -> None:

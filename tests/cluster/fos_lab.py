@@ -176,11 +176,6 @@ class FosRouter(Router):
         )
         return done.returncode, done.stdout + done.stderr
 
-    def hup(self) -> None:
-        """Have it read its file again, as `systemctl reload` would by a signal."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGHUP)
-
     def digest(self) -> str:
         """Give the digest of the configuration in force."""
         return str((self.status().get("heart") or {}).get("digest", ""))
@@ -236,8 +231,7 @@ class FosRouter(Router):
             run("ip", "-n", self.name, "address", "flush", "to", f"{address}/32", check=False)
         run("ip", "-n", self.name, "route", "del", "default", check=False)
         (Path("/etc/netns") / self.name / "piranha" / "notified").unlink(missing_ok=True)
-        for path in self.run_dir.iterdir() if self.run_dir.exists() else ():
-            path.unlink()
+        self.forget()
         for network in (PUBLIC, PRIVATE):
             self.cut(network, up=True)
 

@@ -7,7 +7,6 @@ Runs inside a kernel with IPVS: tests/lab/in-ipvs-kernel .venv/bin/python -m pyt
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -90,15 +89,12 @@ def test_both_halves_run_on_both_routers_through_all_that_happens(cluster: Clust
     run("ip", "-n", "r1", "link", "add", "eth0x", "type", "dummy")
     run("ip", "-n", "r1", "link", "set", "eth0x", "up")
     for router in (r1, r2):
-        assert router.process is not None
-        router.process.send_signal(signal.SIGHUP)
+        router.hup()
     soon(lambda: halves(r1) == both("eth0x", 9), "r1 follows the file")
     soon(lambda: "not synchronised over eth0x" in r2.shown(), "r2 says what it lacks")
     run("ip", "-n", "r1", "link", "del", "eth0x")
     for router in (r1, r2):
-        router.config.write_text(config(on=0), encoding="utf-8")
-        assert router.process is not None
-        router.process.send_signal(signal.SIGHUP)
+        router.reload(config(on=0))
         soon(lambda r=router: halves(r) == set(), f"{router.name} stops both")  # type: ignore[misc]
 
 

@@ -64,6 +64,15 @@ def apply(tab: Tab, why: str) -> None:
     expect(tab.get_by_text("It is in force.")).to_be_visible()
 
 
+def give(tab: Tab, link: str, order: str, why: str) -> None:
+    """Give an order, with a reason and the confirmation."""
+    tab.get_by_role("link", name=link).click()
+    tab.get_by_label(order).check()
+    tab.get_by_label("Reason").fill(why)
+    tab.get_by_label("Yes, do it now").check()
+    tab.get_by_role("button", name="Do it").click()
+
+
 @pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (360, "dark"), (360, "light")])
 def test_every_page_fits_and_has_no_serious_fault_of_accessibility(
     page: Page, login: Login, width: int, scheme: str
@@ -217,21 +226,13 @@ def test_an_order_shows_on_every_page_that_is_open(page: Page, login: Login, r1:
     row = watching.locator(".opened .row", has_text="rs1")
     expect(row).to_contain_text("UP")
     tab.get_by_role("link", name="web", exact=True).click()
-    tab.get_by_role("link", name="Order for rs1").click()
-    tab.get_by_label("Maintenance").check()
-    tab.get_by_label("Reason").fill("new disk")
-    tab.get_by_label("Yes, do it now").check()
-    tab.get_by_role("button", name="Do it").click()
+    give(tab, "Order for rs1", "Maintenance", "new disk")
     expect(tab.get_by_role("status").first).to_contain_text("rs1")
     expect(row).to_contain_text("MAINT")
     expect(row).to_contain_text("new disk")
     expect(watching.locator("#events")).to_contain_text("new disk")
     watching.screenshot(path=SHOTS / "maintenance-1440-light.png", full_page=True)
-    tab.get_by_role("link", name="Order for rs1").click()
-    tab.get_by_label("Enable").check()
-    tab.get_by_label("Reason").fill("done")
-    tab.get_by_label("Yes, do it now").check()
-    tab.get_by_role("button", name="Do it").click()
+    give(tab, "Order for rs1", "Enable", "done")
     expect(row).not_to_contain_text("MAINT")
 
 
@@ -299,11 +300,7 @@ def test_a_switchover_is_ordered_and_the_page_follows(
     watching, tab = login("vera"), login("otto")
     card = watching.locator("#head .card").first
     expect(card).to_contain_text("ACTIVE")
-    tab.get_by_role("link", name="Switch over…").click()
-    tab.get_by_label("Switch over").check()
-    tab.get_by_label("Reason").fill("kernel update")
-    tab.get_by_label("Yes, do it now").check()
-    tab.get_by_role("button", name="Do it").click()
+    give(tab, "Switch over…", "Switch over", "kernel update")
     expect(card).to_contain_text("STANDBY")
     expect(watching.locator("#head .card").nth(1)).to_contain_text("ACTIVE")
     watching.screenshot(path=SHOTS / "switched-1440-light.png", full_page=True)

@@ -20,12 +20,10 @@ Pure, as its base.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from . import oldwire
 from .conversation import Accepted, Answer, Conversation, Memory, Rejected
 from .oldwire import OWN_ORDER, Order, Said
-from .wire import MAGIC, NO_SESSION, Heartbeat, Key, Kind, PeerState, Reason, Role
+from .wire import MAGIC, NO_SESSION, Heartbeat, Kind, PeerState, Reason
 
 _SAYS = {PeerState.ACTIVE: Said.RUNNING, PeerState.DOUBT: Said.RUNNING}
 _MEANS = {Said.RUNNING: PeerState.ACTIVE, Said.STOPPED: PeerState.STANDBY}
@@ -34,20 +32,10 @@ _MEANS = {Said.RUNNING: PeerState.ACTIVE, Said.STOPPED: PeerState.STANDBY}
 class Classic(Conversation):
     """The conversation with a router of old. Its parameters are Conversation's."""
 
-    def __init__(
-        self,
-        keys: tuple[Key, ...],
-        role: Role,
-        keepalive: float,
-        deadtime: float,
-        new_session: Callable[[], bytes],
-    ) -> None:
-        super().__init__(keys, role, keepalive, deadtime, new_session)
-        self.order = OWN_ORDER
-        self._deaf_until = float("-inf")
-
     order: Order = OWN_ORDER
     """Of the bytes: that of the partner's machine, once it was heard."""
+
+    _deaf_until = float("-inf")
 
     @property
     def known(self) -> bytes | None:
