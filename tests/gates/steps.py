@@ -68,6 +68,7 @@ class Outcome:
     seconds: float
     count: Count
     note: str = ""
+    failures: tuple[str, ...] = ()  # pytest's own words: which test, and why
 
     @property
     def good(self) -> bool:
@@ -92,6 +93,20 @@ def pytest_count(log: str) -> Count:
 def units_count(log: str) -> Count:
     """ansible-test units runs pytest for modules, their utilities and the rest: add them up."""
     return sum(map(_numbers, CLOSING.findall(log)), Count())
+
+
+SUMMARY = re.compile(r"^(?:FAILED|ERROR) (\S+::.*)$", re.MULTILINE)
+REASON = re.compile(r"^(?:E  |>  ).*$", re.MULTILINE)
+REASONS = 24  # lines that a step's failures get at most
+
+
+def pytest_failures(log: str) -> tuple[str, ...]:
+    """What failed, from pytest's summary, then the lines that failed and why.
+
+    Whoever sees only the end of a log still learns them: they stand behind the closing table.
+    """
+    failed = tuple(dict.fromkeys(SUMMARY.findall(log)))
+    return (*failed, *REASON.findall(log)[:REASONS]) if failed else ()
 
 
 def _numbers(closing: str) -> Count:
@@ -149,7 +164,7 @@ def run_step(step: Step, layer: str, beside_others: bool = False) -> Outcome:
         count = Count(count.passed, 1, count.skipped)
     who = f"{step.name}: " if beside_others else ""
     say(f"  {who}{'ok' if status == 0 else 'FAILED'} after {seconds:.1f} s, log {_short(log_file)}")
-    return Outcome(step, status, seconds, count, note)
+    return Outcome(step, status, seconds, count, note, pytest_failures(text))
 
 
 def _short(word: str | Path) -> str:

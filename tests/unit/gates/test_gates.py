@@ -88,6 +88,20 @@ def test_what_is_left_to_a_longer_run_is_not_called_skipped() -> None:
     assert "1 skipped 3 left to make test-all" in rows[1]
 
 
+def test_the_end_of_the_run_names_what_failed_and_why(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(steps, "LOGS", tmp_path)
+    log = "> assert 1 == 2\nE   assert 1 == 2\nFAILED tests/test_a.py::test_b - assert 1 == 2\n"
+    argv = ("sh", "-c", f"printf '%s' '{log}= 1 failed in 0.10s ='; exit 1")
+    outcome = steps.run_step(Step("units", argv, count=pytest_count), "cluster")
+    assert "FAILED: cluster: tests/test_a.py::test_b - assert 1 == 2" in run.table(
+        [("cluster", outcome)], [], "", 1.0
+    )
+    assert outcome.failures[-1] == "E   assert 1 == 2"
+    assert steps.pytest_failures(f"ERROR: no such file\n{log.splitlines()[0]}") == ()
+
+
 def test_a_file_of_which_all_is_left_has_not_failed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
