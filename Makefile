@@ -110,7 +110,7 @@ dist: venv ## the collection's release tarball in build/dist, the agent inside
 
 clean: ## remove what was made (build and the archive), not .venv
 	@! grep -F ' $(CURDIR)/build/' /proc/mounts || { echo 'stopped: the lab is up; first make lab-down'; exit 1; }
-	rm -rf --one-file-system build roles/piranha_router/files/piranha-agent.tar.gz \
+	rm -rf --one-file-system build roles/piranha_router/files/piranha-agent.tar.xz \
 	  roles/piranha_router/files/piranha-agent.json
 
 .PHONY: help venv pins packages agent check gates checks-test kernel-test cluster-test page-test molecule molecule-all test test-all \

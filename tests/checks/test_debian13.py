@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -98,9 +99,13 @@ def test_its_systemd_finds_nothing_wrong_with_a_unit(root: Path, tmp_path: Path)
 
 
 def test_its_python_runs_all_of_the_agent(root: Path, tmp_path: Path) -> None:
-    archive = ROOT / "roles/piranha_router/files/piranha-agent.tar.gz"
+    archive = ROOT / "roles/piranha_router/files/piranha-agent.tar.xz"
     subprocess.run([sys.executable, str(ROOT / "files/piranha-agent/bundle.py")], check=True)
-    subprocess.run(["tar", "--extract", "--file", str(archive), "-C", str(tmp_path)], check=True)
+    shutil.copy(archive, tmp_path / archive.name)
+    unpack = (ROOT / "roles/piranha_router/files/piranha_unpack.py").read_text()
+    (tmp_path / "unpack.py").write_text(unpack)
+    words = ("python3", "-W", "error", "/mnt/unpack.py", f"/mnt/{archive.name}", "/mnt")
+    assert within(root, tmp_path, *words) == ""
     (tmp_path / "lvs.cf").write_text(LVS_CF)
     python = ["env", "PYTHONPATH=/mnt", "python3", "-W", "error", "-c", IMPORT]
     assert within(root, tmp_path, *python) == "/mnt/lvs.cf: fine\n"

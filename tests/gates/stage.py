@@ -22,7 +22,7 @@ STAGE = BUILD / "stage"
 STAGED = STAGE / "ansible_collections/piranha/lvs"
 TYPES = BUILD / "types"
 # What bundle.py makes and a release carries, though git does not.
-MADE = [f"roles/piranha_router/files/piranha-agent.{kind}" for kind in ("tar.gz", "json")]
+MADE = [f"roles/piranha_router/files/piranha-agent.{kind}" for kind in ("tar.xz", "json")]
 KEPT = {".git", "tests/output"}
 
 

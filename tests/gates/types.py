@@ -42,7 +42,7 @@ def parts() -> list[Part]:
         found.append(Part("lab", "3.11", lab_targets, (lab,)))
     helper = ROOT / "roles/piranha_realserver/files/piranha_realserver.py"
     found.append(Part("helper", "3.10", (str(helper),), (TYPES,)))
-    for name in ("piranha_firewall", "piranha_firewalld"):
+    for name in ("piranha_firewall", "piranha_firewalld", "piranha_unpack"):
         path = ROOT / f"roles/piranha_router/files/{name}.py"
         found.append(Part(name.removeprefix("piranha_"), "3.11", (str(path),), (TYPES,)))
     load = ROOT / "roles/piranha_realserver/files/piranha_load.py"

@@ -53,7 +53,7 @@ class Page:
         build = [sys.executable, str(ROOT / "files/piranha-agent/bundle.py")]
         subprocess.run([*build, "--output", str(self.folder)], check=True, timeout=300)
         self.archive = self.folder / "agent"
-        with tarfile.open(self.folder / "piranha-agent.tar.gz") as archive:
+        with tarfile.open(self.folder / "piranha-agent.tar.xz") as archive:
             archive.extractall(self.archive)  # noqa: S202 - our own
         found: list[accounts.Account] = []
         for name, password in PASSWORDS.items():
