@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from piranha.core.lvs_cf import api
 from piranha.core.lvs_cf.marks import own_mark
 from piranha.net.connections import ANY_PROTOCOL, ESTABLISHED, Connection
+from piranha.pulse import parting
 from piranha.pulse.engine import Deed, Engine
 from piranha.pulse.handover import (
     AGAIN,
@@ -28,6 +29,7 @@ from piranha.pulse.handover import (
     receipt,
 )
 from piranha.pulse.machine import State, Timing
+from piranha.pulse.pathways import Pathways
 from piranha.pulse.supervisor import STOP_LIMIT
 from piranha.pulse.wire import (
     MAX_BODY,
@@ -282,6 +284,38 @@ def test_what_is_done_without_a_word_stays_far_below_the_dead_time() -> None:
         assert found.between <= min(0.1, deadtime / 8)
         # pulse gives a heart three seconds to end.
         assert found.serving + found.stall + found.between < STOP_LIMIT["heart"]
+
+
+@pytest.mark.parametrize(
+    ("readings", "before"),
+    [
+        ([0.005, 0.005], 1),
+        ([0.04, 0.04], 1),  # a busy machine: what has begun meanwhile is looked for all the same
+        ([0.3, 0.02, 0.02], 2),
+        ([0.3, 0.3], 2),  # a large table: nobody has the addresses while it is read again
+    ],
+)
+def test_the_table_is_read_again_without_addresses_where_there_is_time_for_it(
+    readings: list[float], before: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each reading takes that many seconds; `before` of them happen while somebody serves."""
+    now, left = 0.0, list(readings)
+
+    def read(*_words: object) -> tuple[list[Connection], bool]:
+        nonlocal now
+        now += left.pop(0)
+        return [], True
+
+    monkeypatch.setattr(parting.sync, "read", read)
+    engine, _partner = engines()
+    paths = Pathways.__new__(Pathways)  # there is nothing to send
+    paths.sockets = []
+    one = parting.Parting(engine, paths, Services(api.load(TEXT).config), lambda: now)
+    one.hand_over()
+    assert len(readings) - len(left) == before
+    one.hand_over()
+    assert left == []
+    assert one.told()[0] == "info"
 
 
 def engines(now: float = 100.0) -> tuple[Engine, Engine]:

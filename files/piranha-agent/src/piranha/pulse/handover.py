@@ -43,8 +43,6 @@ LONGEST_READ = 0.25
 """Seconds for reading the table, while we say nothing; see `limits`."""
 LONGEST_BETWEEN = 0.1
 """Seconds that it may take while nobody has the addresses; see `limits`."""
-QUICK = 0.02
-"""Seconds within which the table must have been read once to be read again in that time."""
 
 _SEQUENCE = struct.Struct("!Q")
 _PROTOCOL = {"tcp": 6, "udp": 17}
@@ -239,6 +237,15 @@ class Limits(NamedTuple):
     stall: float
     serving: float
     between: float
+
+    @property
+    def again(self) -> float:
+        """Seconds within which the table must have been read to be read again in `between`.
+
+        The other half of that time is for what was read. A busy machine takes its while even for a
+        short list, and what begins meanwhile is lost if nobody looks again.
+        """
+        return self.between / 2
 
 
 def limits(deadtime: float) -> Limits:

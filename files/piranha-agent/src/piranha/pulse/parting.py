@@ -12,7 +12,7 @@ from piranha.net import sync
 from piranha.net.connections import Connection, entries, parse
 
 from .engine import Engine
-from .handover import MOST, QUICK, Delivery, Services, limits, portions
+from .handover import MOST, Delivery, Services, limits, portions
 from .pathways import Pathways
 
 
@@ -76,7 +76,7 @@ class Parting:
         except OSError as problem:
             self._willing, self._problem = False, f"{sync.LISTED}: {problem.strerror}"
             return
-        self._quick = self._clock() - begun < QUICK
+        self._quick = self._clock() - begun < self._times.again
         fresh = [one for one in found if one not in self._known]
         delivery = Delivery(portions(fresh), end, self._times.stall, self._clock())
         self._deliver(delivery)
