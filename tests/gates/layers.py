@@ -143,8 +143,8 @@ def _in_kernel(name: str, tests: str, limit: float, *more: str, which: str = "no
     if which == "not whole" and WHOLE_FILE in _text(tests):
         return Step(name, unless="left to make test-all")
     enter = str(ROOT / "tests/lab/in-ipvs-kernel")
-    pytest = ("-m", "pytest", "-v", "--color=no", "-m", which)
-    return Step(name, (enter, *_tool("python", *pytest, tests, *more)), limit, count=pytest_count)
+    run = (enter, *_tool("python", "-m", "pytest", "-v", "--color=no"))
+    return Step(name, (*run, "-m", which, tests, *more), limit, count=pytest_count, again=run)
 
 
 WHOLE_FILE = "pytestmark = pytest.mark.whole"
@@ -204,8 +204,9 @@ def _cluster_files() -> list[str]:
 
 def _without_ipvs(which: str) -> Step:
     files = [f"tests/cluster/test_{name}.py" for name in WITHOUT_IPVS]
-    argv = _tool("python", "-m", "pytest", "-v", "--color=no", "-m", which, *files)
-    return Step("without IPVS", argv, limit=900, count=pytest_count)
+    run = _tool("python", "-m", "pytest", "-v", "--color=no")
+    argv = (*run, "-m", which, *files)
+    return Step("without IPVS", argv, limit=900, count=pytest_count, again=run)
 
 
 def _marked() -> list[Step]:

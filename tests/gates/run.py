@@ -69,8 +69,11 @@ def table(
         cells = [row[i].ljust(widths[i]) for i in range(3)]
         cells += [row[i].rjust(widths[i]) for i in (3, 4)]
         lines.append("  ".join([*cells, row[5]]).rstrip())
-    failures = [(layer, each) for layer, outcome in results for each in outcome.failures]
-    lines += [""] * bool(failures) + [f"FAILED: {layer}: {each}" for layer, each in failures]
+    failures = [
+        f"{'unsteady' if outcome.good else 'FAILED'}: {layer}: {each}"
+        for layer, outcome in results for each in outcome.failures
+    ]
+    lines += [""] * bool(failures) + failures
     names = list(dict.fromkeys(result[0] for result in results))
     lines += ["", f"ran: {', '.join(names) or 'nothing'}; {seconds:.0f} s in all"]
     if left:

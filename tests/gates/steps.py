@@ -16,9 +16,10 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from . import again
 from .machine import LOGS, ROOT, say, tool_environment
 
 SILENCE = 15.0  # seconds without a line after which we say that the step still runs
@@ -46,7 +47,8 @@ class Step:
     """One command. ``count`` reads its log; without it the step counts as one test.
 
     ``unless`` is a reason why the step cannot run here; it is shown in the closing table.
-    ``limit`` is in seconds. Steps of one ``lane`` never run side by side.
+    ``limit`` is in seconds. Steps of one ``lane`` never run side by side. ``again`` is the command
+    that runs those few tests once more whose names are put behind it, see again.py.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Step:
     count: Callable[[str], Count] | None = None
     unless: str = ""
     lane: str = ""
+    again: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,20 +96,6 @@ def pytest_count(log: str) -> Count:
 def units_count(log: str) -> Count:
     """ansible-test units runs pytest for modules, their utilities and the rest: add them up."""
     return sum(map(_numbers, CLOSING.findall(log)), Count())
-
-
-SUMMARY = re.compile(r"^(?:FAILED|ERROR) (\S+::.*)$", re.MULTILINE)
-REASON = re.compile(r"^(?:E  |>  ).*$", re.MULTILINE)
-REASONS = 24  # lines that a step's failures get at most
-
-
-def pytest_failures(log: str) -> tuple[str, ...]:
-    """What failed, from pytest's summary, then the lines that failed and why.
-
-    Whoever sees only the end of a log still learns them: they stand behind the closing table.
-    """
-    failed = tuple(dict.fromkeys(SUMMARY.findall(log)))
-    return (*failed, *REASON.findall(log)[:REASONS]) if failed else ()
 
 
 def _numbers(closing: str) -> Count:
@@ -160,11 +149,21 @@ def run_step(step: Step, layer: str, beside_others: bool = False) -> Outcome:
     count = step.count(text) if step.count else Count(int(status == 0), int(status != 0))
     if status == NOTHING_CHOSEN and count.left and not count.passed:
         status = 0  # every test of the file is left to a longer run, and the table says so
+    failures = again.failures(text)
+    names = again.worth_it(status, text) if step.again else ()
+    if names:
+        say(f"  {step.name}: once more, alone: {', '.join(names)}")
+        second = replace(step, argv=(*step.again, *names))
+        status, _note = _stream(second, log_file.with_suffix(".again.log"), beside_others)
+        if status == 0:
+            count = Count(count.passed + count.failed, 0, count.skipped, count.left)
+            note = f"{len(names)} unsteady {note}".strip()
+        seconds = time.monotonic() - began
     if status != 0 and count.failed == 0:
         count = Count(count.passed, 1, count.skipped)
     who = f"{step.name}: " if beside_others else ""
     say(f"  {who}{'ok' if status == 0 else 'FAILED'} after {seconds:.1f} s, log {_short(log_file)}")
-    return Outcome(step, status, seconds, count, note, pytest_failures(text))
+    return Outcome(step, status, seconds, count, note, failures)
 
 
 def _short(word: str | Path) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.gates import docsite, importer, run, steps
+from tests.gates import again, docsite, importer, run, steps
 from tests.gates.layers import Layer
 from tests.gates.machine import ROOT, Trouble
 from tests.gates.steps import Count, Outcome, Step, pytest_count, units_count
@@ -99,7 +99,30 @@ def test_the_end_of_the_run_names_what_failed_and_why(
         [("cluster", outcome)], [], "", 1.0
     )
     assert outcome.failures[-1] == "E   assert 1 == 2"
-    assert steps.pytest_failures(f"ERROR: no such file\n{log.splitlines()[0]}") == ()
+    assert again.failures(f"ERROR: no such file\n{log.splitlines()[0]}") == ()
+
+
+@pytest.mark.parametrize(("second", "good"), [("true", True), ("false", False)])
+def test_what_passes_once_more_alone_is_called_unsteady(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, second: str, good: bool
+) -> None:
+    monkeypatch.setattr(steps, "LOGS", tmp_path)
+    log = "FAILED tests/test_a.py::test_b[-s sed] - assert 1 == 2\n"
+    argv = ("sh", "-c", f"printf '%s' '{log}= 1 failed, 4 passed in 0.10s ='; exit 1")
+    # The name of the test is what the second command gets as its first word.
+    retry = ("sh", "-c", f"test \"$0\" = 'tests/test_a.py::test_b[-s sed]' && {second}")
+    outcome = steps.run_step(Step("units", argv, count=pytest_count, again=retry), "cluster")
+    assert (outcome.good, outcome.count) == (good, Count(5) if good else Count(4, 1))
+    rows = run.table([("cluster", outcome)], [], "", 1.0)
+    assert ("1 unsteady" in rows[1]) == good
+    assert any(row.startswith(f"{'unsteady' if good else 'FAILED'}: cluster: ") for row in rows)
+
+
+def test_many_failures_or_a_crash_are_not_tried_again() -> None:
+    line = "FAILED tests/test_a.py::test_{} - no"
+    few, many = ("\n".join(line.format(n) for n in range(count)) for count in (3, 4))
+    assert again.worth_it(1, few) == tuple(f"tests/test_a.py::test_{n}" for n in range(3))
+    assert (again.worth_it(1, many), again.worth_it(124, few), again.worth_it(2, few)) == ((),) * 3
 
 
 def test_a_file_of_which_all_is_left_has_not_failed(
