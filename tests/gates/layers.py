@@ -90,7 +90,6 @@ def _gates() -> list[Step]:
     lint = _tool("ansible-lint", "--offline", "--profile", "production", "--nocolor")
     docs = _tool("antsibull-docs", "lint-collection-docs", "--plugin-docs",
                  "--validate-collection-refs=self", ".")
-    plays = _tool("python", "-m", "pytest", "-q", "--color=no", "--numprocesses=2", "tests/plays")
     return [
         Step("stage", _gate("stage"), limit=60),
         Step("reuse", _tool("reuse", "lint", "--lines"), limit=60),
@@ -110,9 +109,15 @@ def _gates() -> list[Step]:
         Step("examples", _tool("python", "-m", "tests.gates.examples"), limit=60),
         Step("plugin docs", docs, cwd=STAGED, env=here, limit=120),
         Step("ansible-lint", lint, cwd=STAGED, env=here, limit=240),
-        Step("plays", plays, limit=300, count=pytest_count),
+        _plays("not whole"),
         Step("documentation site", _gate("docsite"), limit=300),
     ]
+
+
+def _plays(which: str) -> Step:
+    argv = _tool("python", "-m", "pytest", "-q", "--color=no", "--numprocesses=2", "-m", which,
+                 "tests/plays")
+    return Step("plays", argv, limit=300, count=pytest_count)
 
 
 INTEGRATION = ("filters", "lvs_cf")
@@ -210,9 +215,10 @@ def _without_ipvs(which: str) -> Step:
 
 
 def _marked() -> list[Step]:
-    """What is marked `whole` in checks, kernel, cluster; files without the mark are not begun."""
+    """What is marked `whole` in checks, plays, kernel, cluster; files without it are not begun."""
     mark = "mark.whole"
     steps = [replace(step, name="checks", limit=900) for step in _checks("whole")]
+    steps.append(_plays("whole"))
     if any(mark in _text(f"tests/cluster/test_{name}.py") for name in WITHOUT_IPVS):
         steps.append(_without_ipvs("whole"))
     files = [f"tests/cluster/test_{name}.py" for name in _cluster_files()]

@@ -96,24 +96,35 @@ def test_nothing_is_ignored_and_no_shell_is_used(role: str) -> None:
 def test_every_notified_handler_exists(role: str) -> None:
     path = "handlers/main.yml"
     handlers = load(role, path) if (ROOT / "roles" / role / path).exists() else []
-    known = {handler["name"] for handler in handlers} | {
-        handler.get("listen") for handler in handlers
-    }
+    known = {handler["name"] for handler in handlers}.union(*map(topics, handlers))
     for task in tasks(role):
         notified = task.get("notify", [])
         assert set([notified] if isinstance(notified, str) else notified) <= known, task["name"]
 
 
-def test_handlers_touch_the_active_router_last_and_one_router_at_a_time() -> None:
+def topics(handler: dict[str, Any]) -> set[str]:
+    listened = handler.get("listen", [])
+    return {listened} if isinstance(listened, str) else set(listened)
+
+
+def test_handlers_touch_the_active_router_last_and_only_if_the_standby_is_well() -> None:
     for topic in ("Restart pulse", "Reload pulse"):
-        standby, active = (
-            h for h in load("piranha_router", "handlers/main.yml") if h.get("listen") == topic
+        standby, active, back = (
+            h for h in load("piranha_router", "handlers/main.yml") if topic in topics(h)
         )
         assert "not __piranha_router_active" in standby["when"]
-        assert "__piranha_router_active" in active["when"]
+        assert {"__piranha_router_active", "not __piranha_router_refusing"} <= set(active["when"])
         for handler in (standby, active):
             assert handler["throttle"] == 1
-            assert handler["any_errors_fatal"] is True
+            assert handler["failed_when"] is False
+            assert handler["register"] in back_looks_at()
+        assert back["ansible.builtin.include_tasks"] == "bring_back.yml"
+
+
+def back_looks_at() -> set[str]:
+    """Give the results that decide whether there is something to bring back."""
+    names = load("piranha_router", "vars/main.yml")["__piranha_router_refusing"]
+    return set(re.findall(r"'(\w+)\.msg'", names))
 
 
 def test_secrets_stay_out_of_logs() -> None:
@@ -154,7 +165,7 @@ def test_a_whole_run_has_at_most_forty_tasks_a_host() -> None:
         if role == "piranha_router":
             elsewhere = ("absent", "upgrade", "rollback", "drift", "old_commands")
             elsewhere += ("firewall", "firewall_look", "unpolicy", "page", "unpage")
-            elsewhere += ("readers", "metrics", "load")
+            elsewhere += ("readers", "metrics", "load", "../handlers/bring_back")
             other = [t["name"] for name in elsewhere for t in load(role, f"tasks/{name}.yml")]
             named = [task for task in named if task["name"] not in other]
         assert len(named) <= 40, f"{role}: {len(named)}"
