@@ -127,6 +127,26 @@ def back_looks_at() -> set[str]:
     return set(re.findall(r"'(\w+)\.msg'", names))
 
 
+@pytest.mark.parametrize("role", ROLES)
+def test_each_tag_is_documented_and_can_stand_alone(role: str) -> None:
+    """By each tag a run sorts the machines, and checks before it does something."""
+    parts = load(role, "tasks/main.yml")
+    tags = {tag for part in parts for tag in part["tags"]}
+    readme = (ROOT / "roles" / role / "README.md").read_text(encoding="utf-8")
+    section = readme.partition("\n## Tags\n")[2].partition("\n## ")[0]
+    assert set(re.findall(r"`(\w+)`", section)) | {role} == tags
+    for tag in tags:
+        reached = [part for part in parts if tag in part["tags"]]
+        assert reached[0]["ansible.builtin.import_tasks"] == "preflight.yml"
+        assert len(reached) > 1
+        for part in reached:
+            assert part.get("ansible.builtin.include_tasks", {}).get("apply", part)["tags"] == (
+                part["tags"]
+            )
+    (sorting,) = yaml.safe_load((ROOT / "playbooks/who_is_who.yml").read_text(encoding="utf-8"))
+    assert [task["tags"] for task in sorting["tasks"]] == [["always"]]
+
+
 def test_secrets_stay_out_of_logs() -> None:
     named = {task["name"]: task for task in tasks("piranha_router")}
     # The check of a given key shows its sentence, never the key: test_refusals.py tries it.
