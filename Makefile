@@ -58,6 +58,9 @@ cluster-test: venv agent ## whole agents in network namespaces under traffic and
 page-test: venv agent ## the web page in a real browser; screenshots in build/page
 	@$(RUN) page
 
+page-lab: venv agent ## the same in the lab, with traffic through what it makes (scenario page)
+	@$(RUN) page-lab
+
 molecule: venv agent ## roles and playbooks on machines with systemd (scenario nat)
 	@$(RUN) molecule
 
@@ -113,5 +116,5 @@ clean: ## remove what was made (build and the archive), not .venv
 	rm -rf --one-file-system build roles/piranha_router/files/piranha-agent.tar.xz \
 	  roles/piranha_router/files/piranha-agent.json
 
-.PHONY: help venv pins packages agent check gates checks-test kernel-test cluster-test page-test molecule molecule-all test test-all \
+.PHONY: help venv pins packages agent check gates checks-test kernel-test cluster-test page-test page-lab molecule molecule-all test test-all \
 	bench fuzz patience demo lab-up lab-down lab-test fresh docs dist clean

@@ -256,8 +256,8 @@ def _lab() -> list[Step]:
 
 
 SCENARIOS = (
-    "nat", "direct", "tunnel", "failover", "operations", "check_first_run", "two_clusters",
-    "remove",
+    "nat", "direct", "tunnel", "failover", "operations", "page", "check_first_run",
+    "two_clusters", "remove",
 )
 """Those in molecule/; the first alone stands for them in `make test`."""
 
@@ -301,11 +301,13 @@ LAYERS = {
               _checks, (GATE_PACKAGES, CHECK_PACKAGES)),
         Layer("page", "the web page in a real browser, real agents behind it",
               _page, (*_LAB, PAGE_PACKAGES)),
+        Layer("page-lab", "the web page of routers that the role has built, under traffic",
+              lambda: _scenarios(("page",)), (*_LAB, PAGE_PACKAGES)),
         Layer("lab", "the lab itself: up, broken, down without a trace", _lab, _LAB),
         Layer("molecule", "roles and playbooks on machines with systemd",
               lambda: _scenarios(SCENARIOS[:1]), _LAB),
         Layer("scenarios", "every forwarding method, accidents, every day's work, removal",
-              _others, _LAB),
+              _others, (*_LAB, PAGE_PACKAGES)),
     )
 }
 PLANS: dict[str, tuple[str, ...]] = {

@@ -1,23 +1,20 @@
 # SPDX-FileCopyrightText: piranha.lvs founders
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Debian's Chromium, a cluster to look at, and where screenshots are kept (build/page)."""
+"""A cluster to look at natively, and who logs in there."""
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext
 from playwright.sync_api import Page as Tab
 
 from . import lab
+from .browser import chromium, contexts, enter
 
-SHOTS = lab.ROOT / "build" / "page"
-LIMIT = 30_000
-"""Milliseconds that a browser waits for what a test expects: this machine may be busy."""
+__all__ = ["chromium", "contexts"]  # fixtures
 
 Login = Callable[..., Tab]
 
@@ -36,32 +33,11 @@ def page(alone: None) -> Iterator[lab.Page]:
         yield made
 
 
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    program = shutil.which("chromium")
-    assert program, "Chromium is missing; apt-get install chromium"
-    SHOTS.mkdir(parents=True, exist_ok=True)
-    # Its own sandbox wants no root; the pages it is shown here are ours alone.
-    words = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=program, args=words)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def contexts(chromium: Browser) -> Iterator[list[BrowserContext]]:
-    made: list[BrowserContext] = []
-    yield made
-    for one in made:
-        one.close()
-
-
 @pytest.fixture
 def login(page: lab.Page, chromium: Browser, contexts: list[BrowserContext]) -> Login:
     """Gives a tab of a new browser in which somebody has logged in."""
 
-    def enter(
+    def at(
         name: str = "edda", width: int = 1440, scheme: str = "light", *, scripts: bool = True
     ) -> Tab:
         context = chromium.new_context(
@@ -69,14 +45,7 @@ def login(page: lab.Page, chromium: Browser, contexts: list[BrowserContext]) -> 
             color_scheme=scheme,  # type: ignore[arg-type]
             java_script_enabled=scripts,
         )
-        context.set_default_timeout(LIMIT)
         contexts.append(context)
-        tab = context.new_page()
-        tab.goto(page.url)
-        tab.get_by_label("User name").fill(name)
-        tab.get_by_label("Password").fill(lab.PASSWORDS[name])
-        tab.get_by_role("button", name="Log in").click()
-        tab.get_by_role("heading", name="Control/Monitoring").wait_for()
-        return tab
+        return enter(context, page.url, name)
 
-    return enter
+    return at

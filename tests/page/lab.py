@@ -23,10 +23,10 @@ from piranha.gui import accounts
 
 from tests.cluster.cluster import CONFIG, GATEWAY, ROOT, ROUTERS, VIRTUAL, Cluster, inside, soon
 
+from .browser import PASSWORDS, ROLES
+
 USER = 3636
 PORT = 13636
-PASSWORDS = {"vera": "view-of-vera", "otto": "operates-otto", "edda": "edits-it-all-edda"}
-ROLES = {"vera": "view", "otto": "operate", "edda": "edit"}
 SYSTEM_PYTHON = "/usr/bin/python3"
 
 

@@ -18,10 +18,9 @@ from playwright.sync_api import expect
 
 from tests.cluster.cluster import CONFIG, Router, soon
 
-from .conftest import LIMIT, SHOTS, Login
-from .lab import PASSWORDS, Page
-
-expect.set_options(timeout=LIMIT)
+from .browser import PASSWORDS, SHOTS, accept, add_virtual, apply, give, write
+from .conftest import Login
+from .lab import Page
 
 PAGES = {
     "monitor": "/",
@@ -50,27 +49,6 @@ def r1(page: Page) -> Router:
 def service_address(tab: Tab, page: Page) -> str:
     tab.goto(page.url)
     return str(tab.get_by_role("link", name="web", exact=True).get_attribute("href"))
-
-
-def accept(tab: Tab) -> None:
-    tab.get_by_role("button", name="Accept", exact=True).click()
-    expect(tab.get_by_text("Nothing is written yet")).to_be_visible()
-
-
-def apply(tab: Tab, why: str) -> None:
-    tab.get_by_role("link", name="Review and apply").click()
-    tab.get_by_label("Reason").fill(why)
-    tab.get_by_role("button", name="Write it and put it in force").click()
-    expect(tab.get_by_text("It is in force.")).to_be_visible()
-
-
-def give(tab: Tab, link: str, order: str, why: str) -> None:
-    """Give an order, with a reason and the confirmation."""
-    tab.get_by_role("link", name=link).click()
-    tab.get_by_label(order).check()
-    tab.get_by_label("Reason").fill(why)
-    tab.get_by_label("Yes, do it now").check()
-    tab.get_by_role("button", name="Do it").click()
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (360, "dark"), (360, "light")])
@@ -103,22 +81,7 @@ def test_a_virtual_server_is_added_with_two_real_servers_seen_and_applied(
     page: Page, login: Login, r1: Router
 ) -> None:
     watching, tab = login("vera"), login("edda")
-    tab.get_by_role("link", name="Virtual servers").click()
-    tab.get_by_label("Name of a new one").fill("mail")
-    tab.get_by_role("button", name="Add").click()
-    tab.get_by_label("active", exact=True).select_option("1")
-    tab.get_by_label("address", exact=True).fill("203.0.113.20 eth0")
-    tab.get_by_label("vip_nmask").fill("255.255.255.0")
-    tab.get_by_label("port", exact=True).fill("8025")
-    accept(tab)
-    for name, address in (("m1", "10.9.0.21"), ("m2", "10.9.0.22")):
-        tab.get_by_role("link", name="Real servers", exact=True).click()
-        tab.get_by_label("Name of a new real server").fill(name)
-        tab.get_by_role("button", name="Add").click()
-        tab.get_by_label("address", exact=True).fill(address)
-        tab.get_by_label("port", exact=False).first.fill("80")
-        accept(tab)
-        tab.get_by_role("link", name="mail").click()
+    add_virtual(tab, "mail", "203.0.113.20 eth0", 8025, {"m1": "10.9.0.21", "m2": "10.9.0.22"})
     assert "mail" not in r1.config.read_text()
     tab.get_by_role("link", name="Review and apply").click()
     text = tab.inner_text("main")
@@ -126,9 +89,7 @@ def test_a_virtual_server_is_added_with_two_real_servers_seen_and_applied(
     assert "+    address = 203.0.113.20 eth0" in text
     assert re.search(r"-A -t 203\.0\.113\.20:8025", text), text
     tab.screenshot(path=SHOTS / "preview-1440-light.png", full_page=True)
-    tab.get_by_label("Reason").fill("ticket 4711")
-    tab.get_by_role("button", name="Write it and put it in force").click()
-    expect(tab.get_by_text("It is in force.")).to_be_visible()
+    write(tab, "ticket 4711")
     tab.screenshot(path=SHOTS / "history-1440-light.png", full_page=True)
 
     after = r1.config.read_text()
@@ -138,11 +99,10 @@ def test_a_virtual_server_is_added_with_two_real_servers_seen_and_applied(
     # The one who only looks sees it come, without loading the page anew.
     row = watching.locator("#rows .row", has_text="mail")
     expect(row).to_contain_text("2 of 2")
+    expect(watching.locator("#total")).to_have_text("2")
     # One click leads back.
     tab.get_by_role("button", name="Return to the text before").first.click()
-    tab.get_by_label("Reason").fill("it was a test")
-    tab.get_by_role("button", name="Write it and put it in force").click()
-    expect(tab.get_by_text("It is in force.")).to_be_visible()
+    write(tab, "it was a test")
     expect(row).to_have_count(0)
     assert "mail" not in r1.config.read_text()
 
@@ -188,9 +148,7 @@ def test_two_people_at_once(page: Page, login: Login, r1: Router) -> None:
     second.screenshot(path=SHOTS / "conflict-1440-light.png", full_page=True)
     second.get_by_role("button", name="Lay my changes upon the file").click()
     expect(second.get_by_text("lie upon the file as it is now")).to_be_visible()
-    second.get_by_label("Reason").fill("slow switch")
-    second.get_by_role("button", name="Write it and put it in force").click()
-    expect(second.get_by_text("It is in force.")).to_be_visible()
+    write(second, "slow switch")
     config = load(r1.config.read_text()).config
     assert config.virtual[0].settings["scheduler"] == "wlc"
     assert config.globals.seconds("start_delay") == 0.1

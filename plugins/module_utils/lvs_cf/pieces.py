@@ -159,16 +159,16 @@ class _Run:
         config = Config(self.section(top))
         derive_globals(config)
         network = config.globals["network"]
+        if network != self.network and any(known for _block, known in blocks):
+            # What blocks mean follows from it, and whoever has them may still need what they meant.
+            return _Run({}, None).load(text)
         for block, known in blocks:
             if isinstance(block, Failover):
                 config.failover.append(block)
             else:
                 config.virtual.append(block)
-            if not known or network != self.network:
+            if not known:
                 derive_block(block, network)
-        if network != self.network:
-            for piece in self.pieces.values():
-                piece.told = None
         self.findings += check(config)
         for origin in self.made:
             origin.block = None  # whoever asks for a place from now on has it parsed again

@@ -259,6 +259,17 @@ def test_one_click_brings_the_text_before_back(tmp_path: Path) -> None:
         here.old(7)
 
 
+def test_a_text_that_is_ahead_keeps_its_number_so_that_two_routers_can_be_alike(
+    tmp_path: Path,
+) -> None:
+    """It comes from the partner, whose own file has been written more often."""
+    here = desk(tmp_path)
+    ahead = OTHER.replace("serial_no = 7", "serial_no = 20")
+    done = here.write(settings(tmp_path), ANN, BASE, ahead, "as on the other one")
+    assert here.state().text == ahead
+    assert (done.serial, done.digest) == (20, digest_of(ahead))
+
+
 def test_history_brings_no_program_back_that_root_took_out(tmp_path: Path) -> None:
     here = desk(tmp_path)
     here.write(settings(tmp_path), ANN, BASE, OTHER, "")

@@ -77,7 +77,8 @@ def living(
                 raise Refusal("lvsd: no real server is called absent")
             return ANSWERS.get(request.do, {})
 
-        pulse._handlers = dict.fromkeys(("status", "reload", "override", "switchover"), yes)
+        asked = ("status", "reload", "override", "switchover", "check", "servers")
+        pulse._handlers = dict.fromkeys(asked, yes)
         await pulse.start()
         descriptor = os.open(folder / "log", os.O_WRONLY | os.O_CREAT, 0o600)
         house = House(

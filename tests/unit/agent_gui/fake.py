@@ -222,7 +222,7 @@ class FakeBackend:
 
     async def _partner(self, given: dict[str, Any], by: Actor | None) -> Answer:
         if self.partner is None:
-            raise Failed("rsh_command says no way to the partner", "unavailable")
+            raise Failed("rsh_command says no way to the partner", "refused")
         asked = dict(given["ask"])
         return await self.partner.ask(asked.pop("do"), asked, by)
 

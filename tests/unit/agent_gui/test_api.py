@@ -91,6 +91,24 @@ def test_a_machine_reads_checks_previews_and_writes(
     assert machine.get("/api/history/1").json()["text"] == TEXT
 
 
+def test_a_machine_has_the_partner_write_by_the_partners_own_rules(
+    machine: TestClient, backend: FakeBackend
+) -> None:
+    refused = machine.get("/api/partner/config")
+    assert (refused.status_code, refused.json()["code"]) == (400, "refused")
+    backend.partner = partner = FakeBackend()
+    found = machine.get("/api/partner/config").json()
+    text = TEXT.replace("port = 80", "port = 81")
+    change = {"digest": found["digest"], "text": text}
+    assert machine.post("/api/partner/preview", json=change).json()["meaning"]
+    assert machine.put("/api/partner/config", json=change).status_code == 422  # without a reason
+    assert machine.put("/api/partner/config", json={**change, "why": "alike"}).status_code == 200
+    assert (partner.text, backend.text) == (text, TEXT)
+    assert machine.put("/api/partner/config", json={**change, "why": "x"}).status_code == 409
+    partner.ceiling = "operate"
+    assert machine.put("/api/partner/config", json={**change, "why": "x"}).status_code == 403
+
+
 def test_a_body_that_is_wrong_is_told_in_one_sentence(machine: TestClient) -> None:
     for body in (b"[]", b"{", b"[" * 100_000, b'{"text": 5}', b'{"text": "x", "more": 1}', b"\xff"):
         answer = machine.post(

@@ -210,6 +210,8 @@ def test_the_file_goes_to_the_partner_by_the_partners_own_rules(
     assert "it is in force there" in send(client, "/partner", **fields, why="both alike")
     assert partner.text == TEXT
     assert partner.kept[0]["why"] == "both alike"
+    partner.text = f"serial_no = 4711\n{TEXT}"
+    assert "is the same as this router" in client.get("/partner").text
 
 
 def test_who_may_only_view_sees_no_button_that_would_be_refused(login: Login) -> None:

@@ -158,6 +158,31 @@ def test_an_address_that_comes_is_a_reason_to_look_and_trouble_is_told_once() ->
     assert lab.senses.look() == lab.senses.problems == []
 
 
+def test_a_check_that_somebody_wants_is_made_now_though_it_has_just_failed() -> None:
+    async def main(port: int) -> int:
+        began: list[float] = []
+
+        def told(_unused: Watch, made: Result) -> bool:
+            began.append(made.at)
+            return False
+
+        one = Watch(SocketCheck("tcp", "127.0.0.1", port, 1.0), 60.0)
+        engine = Engine(told)
+        engine.watch([one])
+        for wanted in (1, 2, 3):
+            while len(began) < wanted:
+                await asyncio.sleep(0.01)
+            engine.at_once([one, watch(1)])
+            engine.at_once([one])
+        await engine.stop()
+        return len(began)
+
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+    assert asyncio.run(asyncio.wait_for(main(port), 10)) == 3  # refused each time
+
+
 def test_a_check_is_hastened_unless_its_failure_is_known() -> None:
     async def main(port: int, interval: float) -> list[float]:
         began: list[float] = []

@@ -32,13 +32,14 @@ REQUESTS = {
     "events": "the last events, then each new one as it happens",
     "version": "the version of the agent that runs",
     "servers": "one real server in all its virtual services or in one, with its connections now",
+    "check": "have lvsd make its check of a real server now; `servers` tells what came of it",
     "switchover": "let the partner take the virtual addresses over, connections first, and stay",
     "override": "drain, disable or enable a real server, or set its weight, until told otherwise",
 }
 """Everything that can be asked, with one line of help each. The server, the command line and the
 documentation read it from here."""
 
-CHANGES = frozenset({"reload", "override", "switchover"})
+CHANGES = frozenset({"reload", "override", "check", "switchover"})
 """Requests that only root, or the user that pulse runs as, may make."""
 
 LEVELS = {"crit": 2, "err": 3, "warning": 4, "notice": 5, "info": 6, "debug": 7}

@@ -33,7 +33,7 @@ from piranha.gui.protocol import Actor, Entry, FileState, Preview, Program, Righ
 
 from . import guard, scripts
 from .history import DIFFERENCES, History, NoEntry
-from .preview import Grounds, change, digest_of, mark
+from .preview import Grounds, Memory, change, digest_of, mark
 from .preview import preview as looked_ahead
 from .settings import Settings
 
@@ -65,13 +65,14 @@ class Places:
 
 
 class Desk:
-    """See above. settings: read anew for each request by whoever calls."""
+    """See above. settings: read anew for each request by whoever calls; one `preview` at a time."""
 
     def __init__(
         self, places: Places, reload: Reload, clock: Callable[[], float] = time.time
     ) -> None:
         self._places, self._reload, self._clock = places, reload, clock
         self._history = History(places.history)
+        self._memory = Memory()
 
     def state(self) -> FileState:
         """Say what the file is now."""
@@ -102,7 +103,8 @@ class Desk:
         self._bounded(text)
         now = self._text()
         conflict = digest_of(now) != base
-        return looked_ahead(now, text, self._grounds(settings), conflict=conflict)
+        grounds = self._grounds(settings)
+        return looked_ahead(now, text, grounds, conflict=conflict, memory=self._memory)
 
     def programs(self, settings: Settings) -> list[Program]:
         """Give the files of the folder to choose from."""
@@ -132,7 +134,8 @@ class Desk:
             self._bounded(now)
             if now == text:
                 raise Denied(protocol.REFUSED, "the text is what the file has; nothing to write")
-            serial = max(_serial(now), _serial(text)) + 1
+            # A text that is ahead keeps its number: it is the partner's, and both are to be alike.
+            serial = max(_serial(now) + 1, _serial(text))
             text = with_serial(text, serial)
             differs = self._judged(settings, now, text)
             entry = Entry(
@@ -325,15 +328,33 @@ class Desk:
 
 def with_serial(text: str, serial: int) -> str:
     """Give the text with this `serial_no`; everything else stays as it is."""
-    document = parse(text)
+    head, rest = _head(text)
+    document = parse(head)
     document.set(document.root, "serial_no", str(serial))
-    return document.text()
+    return document.text() + rest
 
 
 def _serial(text: str) -> int:
-    line = parse(text).root.find("serial_no")
+    line = parse(_head(text)[0]).root.find("serial_no")
     word = line.args[0] if line is not None and line.args else ""
     return int(word) if re.fullmatch("[0-9]{1,9}", word) else 0
+
+
+_FIRST_BLOCK = re.compile(r"^(?:virtual|failover)[ \t]", re.MULTILINE)
+_SERIAL = re.compile(r"^[ \t]*serial_no\b", re.MULTILINE)
+
+
+def _head(text: str) -> tuple[str, str]:
+    """Cut a text before its first block, where its only `serial_no` stands before that.
+
+    Parsing a thousand blocks for one number takes half a second.
+    """
+    first = _FIRST_BLOCK.search(text)
+    lines = list(_SERIAL.finditer(text))
+    if first is None or len(lines) != 1 or lines[0].start() > first.start():
+        return text, ""
+    head = text[: first.start()]
+    return (text, "") if "{" in head or "}" in head else (head, text[first.start() :])
 
 
 def _why_not_edit(settings: Settings, *, managed: bool) -> str:

@@ -15,7 +15,6 @@ import contextlib
 import functools
 import pwd
 import signal
-import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,12 +25,12 @@ from piranha.control.client import Client, Refused, Unreachable
 from piranha.control.protocol import Request, RequestError
 from piranha.control.server import ControlServer, Handler, Manners, Refusal
 from piranha.gui import protocol
-from piranha.gui.protocol import Actor, Checked, plain
+from piranha.gui.protocol import Actor, plain
 from piranha.pulse.journal import Log, Notify, say
 from piranha.pulse.names import CONFIG_IN_FORCE
 from piranha.pulse.names import SOCKET as CONTROL_SOCKET
 
-from . import asking, partner
+from . import asking, checking, partner
 from .desk import Denied, Desk, Places
 from .feed import Feed
 from .settings import Settings, SettingsError, load
@@ -47,10 +46,6 @@ AT_ONCE = 100
 """Requests under way; the page has one connection for all who look on."""
 
 CHECKS_AT_ONCE = 4
-CHECK_LIMIT = 70.0
-"""Seconds for a check by hand; those of lvs.cf may take a minute."""
-
-OUTPUT_KEPT = 64 * 1024
 PROBLEM = 1
 _T = TypeVar("_T")
 
@@ -196,35 +191,23 @@ class Editor:
     # -- doing ----------------------------------------------------------------------------------
 
     async def _check_now(self, asked: _Asked) -> dict[str, Any]:
-        """Make one check in a process of its own, by what lvs.cf has; nothing else is run."""
+        """Make one check by what lvs.cf has; nothing else is run."""
         virtual = asking.line(asked.arguments, "virtual", asking.LONGEST_NAME)
         server = asking.line(asked.arguments, "server", asking.LONGEST_NAME)
         name = f"{virtual}/{server}" if server else virtual
         if not name or name.startswith("-"):
             raise RequestError('"virtual" and "server" must name a real server')
-        argv = [sys.executable, "-m", "piranha", "nanny", "--config", str(self._house.config)]
-        async with self._checks:
-            process = await asyncio.create_subprocess_exec(
-                *argv,
-                "--",
-                name,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-            )
-            try:
-                async with asyncio.timeout(CHECK_LIMIT):
-                    output, _none = await process.communicate()
-            except TimeoutError:
-                process.kill()
-                await process.wait()
-                raise Denied(
-                    protocol.REFUSED, f"the check did not end within {CHECK_LIMIT:.0f} s"
-                ) from None
+        try:
+            async with self._checks:
+                found = await checking.by_hand(self._house.config, name)
+                if found.verdict == checking.UNCHECKED and server:
+                    with contextlib.suppress(Refused, Unreachable):
+                        found = await checking.by_lvsd(self._ask, virtual, server, found)
+        except TimeoutError:
+            sentence = f"the check did not end within {checking.LIMIT:.0f} s"
+            raise Denied(protocol.REFUSED, sentence) from None
         self._tell("info", asked.actor, f"checked {name}")
-        verdict = {0: "up", 1: "down"}.get(process.returncode or 0, "unchecked")
-        lines = output[:OUTPUT_KEPT].decode("utf-8", "replace").splitlines()
-        return plain(Checked(verdict, lines))
+        return plain(found)
 
     async def _order(self, asked: _Asked) -> dict[str, Any]:
         order = asking.order(asked.arguments)
@@ -270,6 +253,8 @@ class Editor:
             argv = partner.command(config, await self._give_status(asked))
             actor = Actor(asked.actor.user, asking.role_here(asked.actor, asked.settings.ceiling))
             told = await partner.ask(argv, partner.request(inner, actor), self._house.trusted)
+        except partner.NotSetUp as why:
+            raise Denied(protocol.REFUSED, str(why)) from None
         except partner.OutOfReach as why:
             raise Denied(protocol.UNAVAILABLE, str(why)) from None
         if do in ("write", "order"):

@@ -53,10 +53,15 @@ def managed_by_ansible(text: str) -> bool:
     return any(MANAGED.match(line) for line in text.splitlines()[:HEAD])
 
 
-def named(config: Config) -> Iterator[Named]:
-    """Everything guarded that a configuration says, defaults included, block by block."""
+def named(config: Config, known: Collection[int] = ()) -> Iterator[Named]:
+    """Everything guarded that a configuration says, defaults included, block by block.
+
+    known: the ids of blocks that need not be looked at.
+    """
     yield from _section((), config.globals)
     for kind, block in config.blocks():
+        if id(block) in known:
+            continue
         here = (f"{kind} {block.name}",)
         yield from _section(here, block.settings)
         for server in block.servers:
@@ -79,7 +84,7 @@ def refusals(before: Config, after: Config, choice: Collection[str], folder: str
     for one in named(before):
         known.setdefault((one.row.where, one.row.name), set()).add(one.value)
     found = []
-    for one in named(after):
+    for one in named(after, {id(block) for _kind, block in before.blocks()}):
         if one.value in known.get((one.row.where, one.row.name), ()):
             continue
         why = _why_not(one, choice, folder)

@@ -42,16 +42,20 @@ class OutOfReach(Exception):
     """The partner cannot be asked; the text is one sentence."""
 
 
+class NotSetUp(OutOfReach):
+    """There is no way to it, or no partner: to ask again is in vain before root does something."""
+
+
 def command(config: Config, status: Mapping[str, Any]) -> tuple[str, ...]:
-    """Give the argument list that reaches the partner's editor; OutOfReach."""
+    """Give the argument list that reaches the partner's editor; NotSetUp."""
     peer = (status.get("heart") or {}).get("peer") or {}
     address = peer.get("address")
     if not isinstance(address, str) or not address:
-        raise OutOfReach("this router has no partner")
+        raise NotSetUp("this router has no partner")
     section = config.globals
     words = tuple((section.text("rsh_command") or "").split())
     if not section.given("rsh_command") or not words or words[0].rpartition("/")[2] != SSH:
-        raise OutOfReach(f"the page reaches the partner only by an ssh that is set up; {SET_UP}")
+        raise NotSetUp(f"the page reaches the partner only by an ssh that is set up; {SET_UP}")
     options = ("-T", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes")
     return (*words, *options, "-o", "ConnectTimeout=5", "--", address, *REMOTE)
 

@@ -57,18 +57,31 @@ def digest_of(text: str) -> str:
     return hashlib.sha256(encode(text)).hexdigest()
 
 
-def preview(before: str, after: str, grounds: Grounds, *, conflict: bool) -> Preview:
+class Memory:
+    """What earlier previews have read and laid out; a block that is as it was costs nothing again.
+
+    For one preview at a time.
+    """
+
+    def __init__(self) -> None:
+        """Nothing is known yet."""
+        self.reader, self.laid = Reader(), Laid()
+
+
+def preview(
+    before: str, after: str, grounds: Grounds, *, conflict: bool, memory: Memory | None = None
+) -> Preview:
     """Say all there is to say of `after` in the place of `before`."""
     # One reader: what stands in both texts is read once, and is the same objects in both.
-    reader = Reader()
-    old, new = reader.load(before), reader.load(after)
+    memory = memory or Memory()
+    old, new = memory.reader.load(before), memory.reader.load(after)
     errors = [one for one in new.findings if one.severity == ERROR]
     refused: list[str] = []
     found: list[Difference] = []
     if not errors:
         refused = refusals(old.config, new.config, grounds.choice, grounds.scripts)
         found = differences(old.config, new.config)
-    lines, note = table_change(old, new, grounds.addresses)
+    lines, note = table_change(old, new, grounds.addresses, memory.laid)
     managed = managed_by_ansible(before)
     return Preview(
         findings=[mark(one) for one in new.findings],
@@ -110,22 +123,24 @@ def _there(found: Difference, side: int) -> bool:
 
 
 def table_change(
-    old: Reading, new: Reading, addresses: Mapping[str, str] | None
+    old: Reading, new: Reading, addresses: Mapping[str, str] | None, laid: Laid
 ) -> tuple[list[str], str]:
-    """What would change in the kernel's table, as ipvsadm's lines, and a note about them."""
+    """What would change in the kernel's table, as ipvsadm's lines, and a note about them.
+
+    Only services of blocks that are not the same object in both are planned.
+    """
     if has_errors(new.findings):
         return [], NO_ERRORS_FIRST
     if new.config.globals["service"] == "fos":
         return [], FAILOVER
-    laid = Laid()
     try:
         after = _laid(new.config, addresses, laid)
         whole = not has_errors(old.findings)
         before = _laid(old.config, addresses, laid) if whole else Layout()
     except LayoutError as why:
         return [], str(why)
-    now, then = _table(before), _table(after)
-    lines = operation_lines(plan(then, now, owned=before.keys))
+    now, then = _only(before, after), _only(after, before)
+    lines = operation_lines(plan(then, now, owned=now.keys()))
     return lines[:MOST_LINES], SUPPOSED if lines else UNCHANGED
 
 
@@ -150,5 +165,8 @@ class _Well(Mapping[ServerId, Verdict]):
         return 0
 
 
-def _table(laid: Layout) -> Table:
-    return desired(laid, _Well())
+def _only(laid: Layout, other: Layout) -> Table:
+    """The services that another layout has not, or has otherwise."""
+    known = {id(service) for service in other.virtual}
+    keys = {service.key for service in laid.virtual if id(service) not in known}
+    return desired(laid, _Well(), only=keys)

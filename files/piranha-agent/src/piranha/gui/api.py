@@ -114,6 +114,25 @@ async def write(request: Request) -> Response:
     return await _asked(request, "write", _body(request))
 
 
+async def partner_config(request: Request) -> Response:
+    """Give the partner's lvs.cf with its digest."""
+    return await _partner(request, "config")
+
+
+async def partner_preview(request: Request) -> Response:
+    """Say what a text would change on the partner."""
+    return await _partner(request, "preview", _body(request))
+
+
+async def partner_write(request: Request) -> Response:
+    """Have the partner write a text and put it in force."""
+    return await _partner(request, "write", _body(request))
+
+
+async def _partner(request: Request, do: str, told: dict[str, Any] | None = None) -> Response:
+    return await _asked(request, "partner", {"ask": {**(told or {}), "do": do}})
+
+
 async def history(request: Request) -> Response:
     """Give the changes made by the page."""
     return await _asked(request, "history")

@@ -116,7 +116,7 @@ async def live(request: Request) -> Response:
 
 async def _stream(request: Request, viewer: Viewer) -> AsyncIterator[bytes]:
     site = site_of(request)
-    head = ""
+    head: dict[str, str] = {}
     try:
         yield message("hello", {})
         while _still_in(request):
@@ -127,10 +127,10 @@ async def _stream(request: Request, viewer: Viewer) -> AsyncIterator[bytes]:
                 yield BEAT
                 continue
             if kind == "head":
-                html = _head(request)
-                if html == head:
+                told = {"html": _head(request), "total": _head(request, "_total.html")}
+                if told == head:
                     continue
-                head, data = html, {"html": html}
+                head = data = told
             elif kind == "log":
                 data = {"html": _log(request, data)}
             yield message(kind, data)
@@ -146,9 +146,9 @@ def _still_in(request: Request) -> bool:
     return cookie is None or site.sessions.find(cookie, touch=False) is not None
 
 
-def _head(request: Request) -> str:
+def _head(request: Request, template_name: str = "_head.html") -> str:
     site = site_of(request)
-    template = site.templates.get_template("_head.html")
+    template = site.templates.get_template(template_name)
     return template.render(monitor=site.live.monitor, person=person_of(request))
 
 

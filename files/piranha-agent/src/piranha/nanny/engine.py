@@ -107,8 +107,13 @@ class _Repeated:
 
     def hasten(self, now: float) -> None:
         """Check at once, unless a check is under way or has failed just now: that is known."""
+        if not self._failed and now - self._began > HASTE:
+            self.at_once(now)
+
+    def at_once(self, now: float) -> None:
+        """Check at once, unless a check is under way."""
         busy = self._task is not None or (self._attempt is not None and self._attempt.running)
-        if not busy and not self._failed and now - self._began > HASTE:
+        if not busy:
             self._wheel.remove(self, self._step)
             self.first(now)
 
@@ -204,6 +209,13 @@ class Engine:
         for watch in watches:
             if watch in self._running:
                 self._running[watch].hasten(now)
+
+    def at_once(self, watches: Iterable[Watch]) -> None:
+        """Make some checks now, since somebody wants to know."""
+        now = asyncio.get_running_loop().time()
+        for watch in watches:
+            if watch in self._running:
+                self._running[watch].at_once(now)
 
     async def stop(self) -> None:
         """End all checks and wait until their sockets and programs are gone."""

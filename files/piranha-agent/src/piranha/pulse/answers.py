@@ -42,6 +42,7 @@ class Answers:
             "version": self._version,
             "servers": self._of_lvsd,
             "override": self._of_lvsd,
+            "check": self._of_lvsd,
             "switchover": self._switchover,
         }
 

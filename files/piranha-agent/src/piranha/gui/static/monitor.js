@@ -10,6 +10,7 @@
   const live = document.getElementById("live");
   const rows = document.getElementById("rows");
   const head = document.getElementById("head");
+  const total = document.getElementById("total");
   const log = document.getElementById("events");
   const single = document.getElementById("service");
   const tones = ["good", "warn", "bad", "idle"];
@@ -67,11 +68,16 @@
     if (!answer.ok || answer.redirected) return;
     cells.clear();
     rows.innerHTML = await answer.text();
-    for (const id of opened.keys()) opened.delete(id);
+    const before = [...opened.keys()];
+    opened.clear();
     order = [...rows.children];
     addToggles(order);
     arrange();
     connect();
+    for (const id of before) {
+      const row = document.getElementById(id);
+      if (row) await toggle(row.querySelector(".toggle"), row);
+    }
   }
 
   function connect() {
@@ -90,6 +96,7 @@
     });
     on("head", (told) => {
       if (head) head.innerHTML = told.html;
+      if (total) total.innerHTML = told.total;
       now();
     });
     on("log", (told) => {
