@@ -261,3 +261,37 @@ def test_one_click_leads_back_on_both_routers(lab: Lab, login: Login) -> None:
     assert hashlib.sha256(lab.run(router, "cat", "/etc/lvs.cf").encode()).hexdigest() == digest(
         lab, router
     )
+
+
+def test_a_check_through_the_virtual_address_is_made_by_lvsd(lab: Lab) -> None:
+    """It takes a firewall mark on its packets, for which the page's editor has no right."""
+    router = active(lab)
+    partner = other(router)
+    before = ask(lab, router, "GET", "/api/config")[1]
+    text = before["text"].replace("virtual http {", "virtual http {\n    check_via = virtual", 1)
+    body = {"digest": before["digest"], "text": text, "why": "the way that clients take"}
+    status, written = ask(lab, router, "PUT", "/api/config", **body)
+    assert status == 200, written
+    told: dict[str, Any] = {}
+
+    def seen() -> bool:
+        told.update(ask(lab, router, "POST", "/api/checks", virtual="http", server="web1")[1])
+        return bool(told.get("verdict") == "up")
+
+    try:
+        soon(seen, "its helper service is there")
+    finally:
+        print(told)
+        back = {"digest": written["digest"], "text": before["text"], "why": "as it was"}
+        status, _written = ask(lab, router, "PUT", "/api/config", **back)
+    assert status == 200
+    assert told["lines"][0].startswith("http/web1: UP: ")
+    assert any("by way of 192.0.2.21:80 (masq)" in line for line in told["lines"]), told
+    assert any(line.startswith("  by:    lvsd") for line in told["lines"]), told
+
+    theirs = ask(lab, router, "GET", "/api/partner/config")[1]
+    text = ask(lab, router, "GET", "/api/config")[1]["text"]
+    body = {"digest": theirs["digest"], "text": text, "why": "both alike"}
+    status, written = ask(lab, router, "PUT", "/api/partner/config", **body)
+    assert (status, written["in_force"]) == (200, True)
+    assert digest(lab, router) == digest(lab, partner)
