@@ -286,7 +286,7 @@ def test_a_check_through_the_virtual_address_is_made_by_lvsd(lab: Lab) -> None:
         status, _written = ask(lab, router, "PUT", "/api/config", **back)
     assert status == 200
     assert told["lines"][0].startswith("http/web1: UP: ")
-    assert any("by way of 192.0.2.21:80 (masq)" in line for line in told["lines"]), told
+    assert any("by way of 192.0.2.21:80 (nat)" in line for line in told["lines"]), told
     assert any(line.startswith("  by:    lvsd") for line in told["lines"]), told
 
     theirs = ask(lab, router, "GET", "/api/partner/config")[1]

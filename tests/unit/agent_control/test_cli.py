@@ -306,15 +306,16 @@ def test_a_reader_that_has_seen_enough_is_no_error(pulse: Pulse) -> None:
         assert follower.stderr.read() == ""
 
 
-def completed(tmp_path: Path, *words: str) -> set[str]:
+def completed(tmp_path: Path, *words: str, name: str = "piranha") -> set[str]:
     """Give what bash offers for the last of the words."""
     script = tmp_path / "completion"
     script.write_text(cli_docs.completion(cli.parser()), encoding="utf-8")
     code = (
-        '. "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _piranha; echo "${COMPREPLY[@]}"'
+        '. "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1));'
+        ' eval "$(complete -p "$1" | sed -E "s/.* -F ([^ ]+) .*/\\\\1/")"; echo "${COMPREPLY[@]}"'
     )
     done = subprocess.run(
-        ["bash", "-c", code, "bash", str(script), "piranha", *words],
+        ["bash", "-c", code, "bash", str(script), name, *words],
         capture_output=True,
         text=True,
         timeout=10,
@@ -328,6 +329,15 @@ def test_bash_completes_commands_and_options(tmp_path: Path) -> None:
     assert completed(tmp_path, "status", "--") == {"--help", "--json", "--run-dir", "--watch"}
     assert "check" in completed(tmp_path, "config", "")
     assert completed(tmp_path, "events", "--follow", "--j") == {"--json"}
+    assert completed(tmp_path, "passwd", "add", "ann", "--role", "") == {"view", "operate", "edit"}
+
+
+def test_bash_completes_the_command_that_has_a_name_of_its_own(tmp_path: Path) -> None:
+    name = "piranha-passwd"
+    assert completed(tmp_path, "to", name=name) == {"token"}
+    assert completed(tmp_path, "add", "ann", "--r", name=name) == {"--role"}
+    assert completed(tmp_path, "add", "ann", "--role", "o", name=name) == {"operate"}
+    assert completed(tmp_path, "", name=name) == completed(tmp_path, "passwd", "")
 
 
 def test_the_manual_knows_every_command() -> None:

@@ -293,7 +293,7 @@ def test_a_preview_tells_all_and_changes_nothing(tmp_path: Path) -> None:
     assert "-        address = 192.0.2.12" in found.text_diff
     assert (found.errors, found.refused, found.conflict, found.yaml) == (0, [], False, "")
     bad = here.preview(settings(tmp_path), "other", TEXT.replace("port = 443", "port = many"))
-    assert bad.errors == len([one for one in bad.findings if one.severity == "error"]) > 0
+    assert bad.errors == len([one for one in bad.findings if one["severity"] == "error"]) > 0
     assert (bad.conflict, bad.table, bad.meaning) == (True, [], [])
     denied_one = here.preview(settings(tmp_path), BASE, TEXT.replace("tell all", "tell me"))
     assert len(denied_one.refused) == 1

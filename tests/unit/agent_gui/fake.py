@@ -95,6 +95,7 @@ class FakeBackend:
         self.asked: list[tuple[str, dict[str, Any], Actor | None]] = []
         self.kept: list[dict[str, Any]] = []
         self.old: list[str] = []
+        self.drafts: dict[str, str] = {}
         self.events: list[dict[str, Any]] = []
         self.gone = False
         self.partner: FakeBackend | None = None
@@ -225,6 +226,13 @@ class FakeBackend:
             raise Failed("rsh_command says no way to the partner", "refused")
         asked = dict(given["ask"])
         return await self.partner.ask(asked.pop("do"), asked, by)
+
+    async def _keep(self, given: dict[str, Any], by: Actor | None) -> Answer:
+        self.drafts[by.user if by else ""] = given["draft"]
+        return {}
+
+    async def _kept(self, given: dict[str, Any], by: Actor | None) -> Answer:
+        return {"draft": self.drafts.get(by.user if by else "", "")}
 
     async def _programs(self, given: dict[str, Any], by: Actor | None) -> Answer:
         return {

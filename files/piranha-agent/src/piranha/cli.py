@@ -38,6 +38,7 @@ INSTALLED = {
     "piranha-passwd": "man/man1/piranha-passwd.1",
     "piranha-gui": "man/man8/piranha-gui.8",
     "completion": "bash-completion/completions/piranha",
+    "completion of piranha-passwd": "bash-completion/completions/piranha-passwd",
 }
 """Where man and bash look for them, below /usr/share; the role knows the same names."""
 
@@ -344,7 +345,8 @@ def _manual(options: argparse.Namespace) -> int:
         print(pages[options.page](), end="")
         return OK
     texts = {INSTALLED[name]: page() for name, page in pages.items()}
-    texts[INSTALLED["completion"]] = cli_docs.completion(parser())
+    script = cli_docs.completion(parser())
+    texts |= {place: script for name, place in INSTALLED.items() if name.startswith("completion")}
     before = os.umask(0o022)
     try:
         for name, text in texts.items():

@@ -23,14 +23,26 @@ def commands(parser: Parser, words: tuple[str, ...] = ()) -> Iterator[tuple[str,
                 yield from commands(below, (*words, name))
 
 
+NAMES_OF_THEIR_OWN = ("passwd",)
+"""Commands that are also called as piranha-COMMAND."""
+
+
 def completion(parser: Parser) -> str:
     """Give a completion script for bash."""
-    cases = []
+    cases, values, others = [], [], ""
     for words, below in [("", parser), *commands(parser)]:
         offered = " ".join(_offered(below))
         cases.append(f"        '{words}') offered='{offered}' ;;")
+        for action in below._actions:
+            if action.choices and action.option_strings:
+                names = "|".join(f"'{words} {option}'" for option in action.option_strings)
+                chosen = " ".join(map(str, action.choices))
+                values.append(f"        {names}) offered='{chosen}' ;;")
     known = " ".join(f"'{words}'" for words, _unused in commands(parser))
-    return _BASH.format(prog=parser.prog, cases="\n".join(cases), known=known)
+    for name in NAMES_OF_THEIR_OWN:
+        others += _BASH_OTHER.format(prog=parser.prog, name=name)
+    told = {"cases": "\n".join(cases), "values": "\n".join(values), "known": known}
+    return _BASH.format(prog=parser.prog, **told) + others
 
 
 def manual(parser: Parser, version: str) -> str:
@@ -72,9 +84,20 @@ _{prog}() {{
     case "$words" in
 {cases}
     esac
+    case "$words ${{COMP_WORDS[COMP_CWORD-1]}}" in
+{values}
+    esac
     mapfile -t COMPREPLY < <(compgen -W "$offered" -- "${{COMP_WORDS[COMP_CWORD]}}")
 }}
 complete -o default -F _{prog} {prog}
+"""
+
+_BASH_OTHER = """\
+_{prog}_{name}() {{
+    local COMP_WORDS=('{prog}' '{name}' "${{COMP_WORDS[@]:1}}") COMP_CWORD=$((COMP_CWORD + 1))
+    _{prog}
+}}
+complete -o default -F _{prog}_{name} {prog}-{name}
 """
 
 

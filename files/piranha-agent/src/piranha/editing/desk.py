@@ -29,11 +29,11 @@ from piranha.core.lvs_cf.compare import differences
 from piranha.core.lvs_cf.config import Config
 from piranha.core.lvs_cf.document import parse
 from piranha.gui import protocol
-from piranha.gui.protocol import Actor, Entry, FileState, Preview, Program, Rights, Written, plain
+from piranha.gui.protocol import Actor, Entry, FileState, Preview, Program, Rights, Written
 
 from . import guard, scripts
 from .history import DIFFERENCES, History, NoEntry
-from .preview import Grounds, Memory, change, digest_of, mark
+from .preview import Grounds, Memory, change, digest_of
 from .preview import preview as looked_ahead
 from .settings import Settings
 
@@ -166,7 +166,7 @@ class Desk:
         """Give the difference in words, or Denied where the text may not be written."""
         old, new = load(now), load(text, self._places.config.name)
         if new.errors:
-            found = [plain(mark(one)) for one in new.findings]
+            found = [one._asdict() for one in new.findings]
             sentence = f"the text has errors, so nothing was written: {new.errors[0].format()}"
             raise Denied(protocol.INVALID, sentence, {"findings": found})
         grounds = self._grounds(settings)

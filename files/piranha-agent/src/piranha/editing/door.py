@@ -32,6 +32,7 @@ from piranha.pulse.names import SOCKET as CONTROL_SOCKET
 
 from . import asking, checking, partner
 from .desk import Denied, Desk, Places
+from .drafts import Drafts, TooLarge
 from .feed import Feed
 from .settings import Settings, SettingsError, load
 
@@ -46,6 +47,9 @@ AT_ONCE = 100
 """Requests under way; the page has one connection for all who look on."""
 
 CHECKS_AT_ONCE = 4
+DRAFTS = "drafts"
+"""Folder within that of the history."""
+
 PROBLEM = 1
 _T = TypeVar("_T")
 
@@ -76,6 +80,7 @@ class Editor:
         self._looking = asyncio.Lock()
         self._working = asyncio.Lock()
         self._checks = asyncio.Semaphore(CHECKS_AT_ONCE)
+        self._drafts = Drafts(house.history / DRAFTS)
         self.feed = Feed(self._control)
 
     def handlers(self) -> dict[str, Handler]:
@@ -94,6 +99,8 @@ class Editor:
                 "check_now": self._check_now,
                 "order": self._order,
                 "write": self._write,
+                "keep": self._keep,
+                "kept": self._kept,
                 "rights": self._rights,
                 "partner": self._partner,
                 "login": self._login,
@@ -238,6 +245,17 @@ class Editor:
         sentence = f"changed lvs.cf (serial_no {done.serial}, history {done.backup}){_because(why)}"
         self._tell("notice", asked.actor, sentence)
         return plain(done)
+
+    async def _keep(self, asked: _Asked) -> dict[str, Any]:
+        draft = asking.text(asked.arguments, "draft")
+        try:
+            await asyncio.to_thread(self._drafts.put, asked.actor.user, draft)
+        except (TooLarge, OSError, ValueError) as why:
+            raise Denied(protocol.REFUSED, f"the draft is not kept: {why}") from None
+        return {}
+
+    async def _kept(self, asked: _Asked) -> dict[str, Any]:
+        return {"draft": await asyncio.to_thread(self._drafts.get, asked.actor.user)}
 
     async def _partner(self, asked: _Asked) -> dict[str, Any]:
         """Have the other router's editor answer; who may ask that is judged here and there."""

@@ -19,9 +19,9 @@ from piranha.core.ipvs.plan import plan
 from piranha.core.lvs_cf.api import encode
 from piranha.core.lvs_cf.compare import Difference, differences
 from piranha.core.lvs_cf.config import Config
-from piranha.core.lvs_cf.findings import ERROR, Finding, has_errors
+from piranha.core.lvs_cf.findings import ERROR, has_errors
 from piranha.core.lvs_cf.pieces import Reader, Reading
-from piranha.gui.protocol import Change, Mark, Preview
+from piranha.gui.protocol import Change, Preview
 from piranha.lvsd.desired import desired
 from piranha.lvsd.layout import Laid, Layout, LayoutError, ServerId, layout
 from piranha.nanny.verdict import State, Verdict
@@ -84,7 +84,7 @@ def preview(
     lines, note = table_change(old, new, grounds.addresses, memory.laid)
     managed = managed_by_ansible(before)
     return Preview(
-        findings=[mark(one) for one in new.findings],
+        findings=[one._asdict() for one in new.findings],
         errors=len(errors),
         text_diff=text_diff(before, after),
         meaning=[change(one) for one in found],
@@ -94,11 +94,6 @@ def preview(
         conflict=conflict,
         yaml=as_yaml(new.config) if managed and found else "",
     )
-
-
-def mark(found: Finding) -> Mark:
-    """Give a finding as the page takes it."""
-    return Mark(*found)
 
 
 def text_diff(before: str, after: str) -> list[str]:

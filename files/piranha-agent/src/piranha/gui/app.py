@@ -21,8 +21,9 @@ from starlette.staticfiles import StaticFiles
 
 from .backend import Backend, Failed
 from .door import Door
+from .keeping import keep
 from .live import Live
-from .routes import ROUTES, Route, large_paths
+from .routes import POST, ROUTES, Route, large_paths
 from .sessions import Attempts, Clock, Sessions
 from .site import STATIC, Settings, Site, Users, environment, page
 
@@ -83,7 +84,10 @@ def _guarded(route: Route) -> Callable[[Request], Awaitable[Response]]:
         if route.role != "public" and (person is None or not person.may(route.role)):
             raise Failed(f"this needs the role {route.role}", "forbidden")
         request.scope["piranha.route"] = route
-        return await route.answer(request)
+        answered = await route.answer(request)
+        if route.method == POST:
+            await keep(request)
+        return answered
 
     return answer
 

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from .backend import Failed
+from .keeping import bring_back
 from .protocol import VIEW, Actor
 from .site import Site, cookie_name, form_of, page, session_of, site_of, to
 from .words import span
@@ -61,7 +62,8 @@ async def enter(request: Request) -> Response:
     site.attempts.succeeded(*who)
     await _log(site, "in", name, address, role)
     site.sessions.end(request.scope.get("piranha.cookie", ""))
-    cookie, _session = site.sessions.begin(name, role)
+    cookie, session = site.sessions.begin(name, role)
+    await bring_back(site, session)
     answer = to(wanted)
     answer.set_cookie(
         cookie_name(site.settings),

@@ -52,6 +52,8 @@ REQUESTS = {
     "check_now": (OPERATE, "make the check of a real server once, and explain the outcome"),
     "order": (OPERATE, "drain, maintenance, enable, weight, switchover, reload"),
     "write": (EDIT, "put a text in the place of lvs.cf and in force, or change nothing"),
+    "keep": (EDIT, "keep what somebody has changed on the page and not written yet, or forget it"),
+    "kept": (EDIT, "what was kept last for whoever asks"),
     "partner": (VIEW, "ask the other router's editor; the role is that of what is asked"),
     "rights": (VIEW, "what this page may do at the most, and whether Ansible manages the file"),
     "login": (VIEW, "tell the log that somebody logged in, out, or in vain"),
@@ -66,13 +68,15 @@ ARGUMENTS = {
     "order": "order; server, virtual (None: every one that has it), value (of weight: 0 to 65535"
     " or 'configured'), why",
     "write": "digest, text, why",
+    "keep": "draft: a text of the page's, empty to forget",
     "partner": "ask: {do, and what it takes}; do one of config, preview, write, order, history,"
     " old, rights. The answer is the partner's own",
     "login": "event: 'in', 'out', 'failed' or 'locked'; address: of the browser",
 }
 """What requests carry beside `by`; `events` gives {events: [{number, time, level, from, text}],
-last: N}, `metrics` and `old` give {text}, `history` gives {entries: [Entry]}, newest first,
-`programs` gives {folder, programs: [Program]}, `order` gives {words: [sentence], warnings}."""
+last: N}, `metrics` and `old` give {text}, `history` gives {entries: [Entry]}, newest first, `kept`
+gives {draft}, `programs` gives {folder, programs: [Program]}, `order` gives {words: [sentence],
+warnings}."""
 
 ORDERS = ("drain", "maintenance", "enable", "weight", "switchover", "reload")
 
@@ -130,20 +134,6 @@ class FileState:
 
 
 @dataclass(frozen=True)
-class Mark:
-    """A finding, for the place it is about. line and column count from 1; 0: none."""
-
-    code: str
-    severity: str
-    line: int
-    column: int
-    length: int
-    message: str
-    remedy: str
-    path: str = ""
-
-
-@dataclass(frozen=True)
 class Change:
     """One difference in meaning. block: ["virtual web", "server one"], [] for the globals.
 
@@ -161,13 +151,14 @@ class Change:
 class Preview:
     """Answer to `preview`.
 
+    findings: of the text, each with the fields of lvs_cf's Finding.
     refused: sentences that forbid `write` (program directives, a marker that would go, ...).
     errors: how many findings are errors; they forbid it too. conflict: the file is no longer the
     one with that digest. table: what would change in the kernel's table, as lines of ipvsadm;
     table_note says what these lines suppose, or why there are none.
     """
 
-    findings: list[Mark]
+    findings: list[dict[str, Any]]
     errors: int
     text_diff: list[str]
     meaning: list[Change]

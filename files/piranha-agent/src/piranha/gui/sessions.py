@@ -50,6 +50,8 @@ class Session:
     draft: Draft | None = None
     notes: list[tuple[str, str]] = field(default_factory=list)
     """What the next page says once: tone and sentence."""
+    kept: str = ""
+    """What the editor keeps of the draft, as keeping.py tells it."""
 
     def forged(self, token: str) -> bool:
         """Whether a request that brings this token was not made on one of our pages."""
@@ -95,6 +97,11 @@ class Sessions:
             session.seen = now
             self._held.move_to_end(key)
         return session
+
+    def of(self, user: str) -> list[Session]:
+        """Give the sessions of a user that have not ended."""
+        now = self._clock()
+        return [one for one in self._held.values() if one.user == user and not _ended(one, now)]
 
     def end(self, cookie: str) -> None:
         """Log out."""
