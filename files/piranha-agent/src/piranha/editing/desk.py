@@ -65,7 +65,10 @@ class Places:
 
 
 class Desk:
-    """See above. settings: read anew for each request by whoever calls; one `preview` at a time."""
+    """See above. settings: read anew for each request by whoever calls.
+
+    One `preview` or `write` at a time: both use what the last ones have read.
+    """
 
     def __init__(
         self, places: Places, reload: Reload, clock: Callable[[], float] = time.time
@@ -164,7 +167,8 @@ class Desk:
 
     def _judged(self, settings: Settings, now: str, text: str) -> list[str]:
         """Give the difference in words, or Denied where the text may not be written."""
-        old, new = load(now), load(text, self._places.config.name)
+        read = self._memory.reader.load
+        old, new = read(now), read(text, self._places.config.name)
         if new.errors:
             found = [one._asdict() for one in new.findings]
             sentence = f"the text has errors, so nothing was written: {new.errors[0].format()}"
