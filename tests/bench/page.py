@@ -7,12 +7,14 @@
 pulse, heart and lvsd are whole, but for the kernel's table, which is in memory (lvsd_alone.py); the
 editor is the real one with the niceness of its unit. Twenty clients ask it for the whole status
 every second, and two more ask and never read. What is judged: whether a check comes later because
-of them, and whether the heart or lvsd had to be started again.
+of them, whether the heart or lvsd had to be started again, and how long somebody waits who wants to
+see what another weight of one server would change, while the others go on asking.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import secrets
@@ -46,6 +48,9 @@ VIEWERS, DEAF = 20, 2
 SECONDS = 30.0
 LATE = 0.5
 """Of an interval: more would be a check left out."""
+
+PREVIEW = 2.0
+"""Seconds until it is seen what a change would do; the first one reads the whole file."""
 
 REQUEST = b'{"id": 1, "do": "status", "by": {"user": "viewer", "role": "view"}}\n'
 
@@ -118,6 +123,31 @@ class Viewers:
             thread.join(30)
 
 
+def previews(path: Path, config: Path) -> float:
+    """Have three changes previewed; gives the seconds of the slowest."""
+    text = config.read_text(encoding="utf-8")
+    took = []
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(str(path))
+        lines = sock.makefile("rb")
+        for weight in (2, 3, 4):
+            asked = {
+                "id": weight,
+                "do": "preview",
+                "by": {"user": "editor", "role": "edit"},
+                "digest": hashlib.sha256(text.encode()).hexdigest(),
+                "text": text.replace("weight = 1", f"weight = {weight}", 1),
+            }
+            began = time.monotonic()
+            sock.sendall(json.dumps(asked).encode() + b"\n")
+            told = json.loads(lines.readline())["result"]
+            took.append(time.monotonic() - began)
+            assert len(told["table"]) == 1, told["table_note"]
+    shown = ", ".join(f"{one:.2f} s" for one in took)
+    print(f"  a change of one weight is previewed in {shown} (at most {PREVIEW:g} s)", flush=True)
+    return max(took)
+
+
 def measured(what: str, servers: Servers, wanted: Wanted, pids: list[int]) -> float:
     """Watch the checks for a while; gives by how much the latest was late."""
     time.sleep(wanted.interval)
@@ -165,6 +195,7 @@ def run(folder: Path, wanted: Wanted) -> bool:
         alone = measured("nobody looks on", servers, wanted, pids)
         viewers = Viewers(folder / "run/gui.sock")
         watched = measured(f"{VIEWERS} look on, {DEAF} never read", servers, wanted, pids)
+        slowest = previews(folder / "run/gui.sock", folder / "lvs.cf")
         viewers.go()
         told = sorted(viewers.answers)
         status = ask(folder)
@@ -174,7 +205,7 @@ def run(folder: Path, wanted: Wanted) -> bool:
         )
         limit = LATE * wanted.interval
         again = status["pulse"]["restarts"]
-        kept = watched <= limit and not any(again.values())
+        kept = watched <= limit and not any(again.values()) and slowest <= PREVIEW
         print(
             f"  checks late by {watched:.2f} s at the most (at most {limit:g}, alone {alone:.2f}),"
             f" started again {json.dumps(again)}: {'kept' if kept else 'BROKEN'}"
