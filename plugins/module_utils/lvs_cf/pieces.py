@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from . import api
@@ -60,27 +61,33 @@ class _Piece:
 class _Origin:
     """Where a section of a piece came from; the piece is parsed again if somebody asks."""
 
-    __slots__ = ("block", "path", "piece", "places")
+    __slots__ = ("path", "piece", "places")
 
-    def __init__(self, piece: _Piece, path: tuple[int, ...], block: Block) -> None:
+    def __init__(self, piece: _Piece, path: tuple[int, ...]) -> None:
         self.piece = piece
         self.path = path
-        self.block: Block | None = block
-        self.places: dict[tuple[str, int], Place] = {}
+        self.places: dict[tuple[str, int], Place] | None = None  # there are thousands of these
 
     def locate(self, key: str, index: int = -1) -> Place:
         """The place of a directive, of one of its values, or of the section."""
+        if self.places is None:
+            self.places = {}
         place = self.places.get((key, index))
         if place is None:
-            block = self.block or self._parsed()
-            place = self.places[key, index] = block.locate(key, index)
+            place = self.places[key, index] = self._block().locate(key, index)
         return place._replace(line=place.line + self.piece.start)
 
-    def _parsed(self) -> Block:
-        block = parse(self.piece.text).root
+    def _block(self) -> Block:
+        block = _parsed(self.piece.text)
         for number in self.path:
             block = _inner(block)[number]
         return block
+
+
+@lru_cache(maxsize=1)
+def _parsed(text: str) -> Block:
+    """The last piece that was asked for: who asks once often asks for each server of a block."""
+    return parse(text).root
 
 
 def _inner(block: Block) -> list[Block]:
@@ -94,15 +101,26 @@ class Reader:
         """Nothing is known yet: the first text is read whole."""
         self._known: dict[str, _Piece] = {}
         self._network: object = None
+        self._last: tuple[str, Reading] | None = None
 
     def load(self, text: str, name: str = "lvs.cf") -> Reading:
-        """Read and check a text; see api.load. Blocks whose text is known are the same objects."""
+        """Read and check a text; see api.load. Blocks whose text is known are the same objects.
+
+        The very text that was read last costs nothing.
+        """
+        if self._last is not None and self._last[0] == text:
+            return self._last[1]._replace(name=name)
+        reading = self._load(text, name)
+        self._last = (text, reading)
+        return reading
+
+    def _load(self, text: str, name: str) -> Reading:
         with api.collector_at_rest():
             if not any(sign in text for sign in _WHOLE_ONLY):
-                reading = _Run(self._known, self._network).load(text)
-                if reading is not None:
-                    self._known, self._network = reading.pieces, reading.network
-                    return Reading(reading.config, in_order(reading.findings), name)
+                whole = _Run(self._known, self._network).load(text)
+                if whole is not None:
+                    self._known, self._network = whole.pieces, whole.network
+                    return Reading(whole.config, in_order(whole.findings), name)
         loaded = api.load(text, name)
         return Reading(loaded.config, loaded.findings, name)
 
@@ -135,7 +153,6 @@ class _Run:
         self.known = known
         self.network = network
         self.pieces: dict[str, _Piece] = {}
-        self.made: list[_Origin] = []
         self.reader = SectionReader()
         self.findings: list[Finding] = []
 
@@ -170,8 +187,6 @@ class _Run:
             if not known:
                 derive_block(block, network)
         self.findings += check(config)
-        for origin in self.made:
-            origin.block = None  # whoever asks for a place from now on has it parsed again
         return _Whole(config, self.findings, self.pieces, network)
 
     def piece(self, text: str, start: int, top: Block) -> _Piece | None:
@@ -206,17 +221,12 @@ class _Run:
 
     def block(self, piece: _Piece, number: int, block: Block) -> Virtual:
         name, settings, servers = self.reader.block(block)
-        self.origin(settings, piece, (number,), block)
-        inner = _inner(block)
-        places = [place for place, item in enumerate(inner) if item.kind == SERVER]
+        settings.origin = _Origin(piece, (number,))
+        places = [place for place, item in enumerate(_inner(block)) if item.kind == SERVER]
         for place, server in zip(places, servers):
-            self.origin(server.settings, piece, (number, place), inner[place])
+            server.settings.origin = _Origin(piece, (number, place))
         kind = Failover if block.kind == FAILOVER else Virtual
         return kind(name, settings, servers)
-
-    def origin(self, section: Section, piece: _Piece, path: tuple[int, ...], block: Block) -> None:
-        section.origin = made = _Origin(piece, path, block)
-        self.made.append(made)
 
 
 def _cut(text: str) -> Iterator[str]:

@@ -66,13 +66,19 @@ def test_a_broken_limit_is_bad(ours: Measured, good: bool) -> None:
 @pytest.mark.parametrize(
     ("ours", "good"),
     [
-        (start.Measured(50.0, 1.0, 8.0), True),
-        (start.Measured(1.0, 1.0, 8.1), False),
-        (start.Measured(1.0, 1.1, 8.0), False),
+        (start.Measured(8.0, 1.0), True),
+        (start.Measured(8.1, 1.0), False),
+        (start.Measured(8.0, 1.1), False),
     ],
 )
 def test_a_slow_start_or_reload_is_bad(ours: start.Measured, good: bool) -> None:
     assert start.judge(ours, start.Measured(4.0, 1.0)) is good
+
+
+def test_a_reload_that_never_ends_is_bad_however_long_the_other_takes() -> None:
+    endless = start.Measured(1.0, start.RELOAD_LIMIT)
+    assert not start.judge(endless, endless)
+    assert start.judge(start.Measured(1.0, 1.0), endless)
 
 
 def test_processor_time_and_memory_are_this_process_s() -> None:

@@ -49,8 +49,15 @@ def check(path: str, *arguments: str, expect: Expectation | None = OK, limit: fl
         ("echo OK; exit 1", OK, Finding.BAD, 'the program ended with status 1 and said "OK"'),
         ("echo NO", OK, Finding.BAD, 'the program said "NO" instead of "OK"'),
         ("echo OK more", OK, Finding.BAD, 'the program said "OK more" instead of "OK"'),
-        ("echo OK >&2", OK, Finding.BAD, 'the program said "" instead of "OK"'),
+        ("echo OK >&2", OK, Finding.BAD, 'the program said "" instead of "OK"; on stderr: "OK"'),
         ("exit 3", OK, Finding.BAD, "the program ended with status 3"),
+        (
+            "echo hint >&2; echo 'Host key\tunknown' >&2; exit 255",
+            OK,
+            Finding.BAD,
+            r'''the program ended with status 255; on stderr: "Host key\tunknown"''',
+        ),
+        ("echo beware >&2; echo OK", OK, Finding.GOOD, 'the program said "OK"'),
         ("kill -9 $$", OK, Finding.BAD, "the program was ended by signal SIGKILL"),
         ("exit 0", None, Finding.GOOD, "the program succeeded"),
         ("exit 1", None, Finding.BAD, "the program ended with status 1"),
@@ -77,11 +84,14 @@ def test_arguments_are_passed_as_they_are_and_no_shell_sees_them(script: Script)
 
 def test_a_program_that_hangs_dies_with_its_children(script: Script, tmp_path: Path) -> None:
     pids = tmp_path / "pids"
-    path = script(f"sleep 60 & echo $! >{pids}; sleep 60 & echo $! $$ >>{pids}; wait")
+    path = script(
+        f"echo no route >&2; sleep 60 & echo $! >{pids}; sleep 60 & echo $! $$ >>{pids}; wait"
+    )
     before = time.monotonic()
     outcome = check(path, limit=0.5)
     assert time.monotonic() - before < 1.5
-    assert outcome.words == "the program did not end within 0.5 s and was killed"
+    said = 'the program did not end within 0.5 s and was killed; on stderr: "no route"'
+    assert outcome.words == said
     assert outcome.finding is Finding.BAD
     assert gone(pids.read_text().split())
 
@@ -116,12 +126,13 @@ def alive(pid: str) -> bool:
 
 
 def test_much_output_blocks_nobody(script: Script) -> None:
-    path = script("head -c 300000 /dev/zero; exit 0")
+    path = script("head -c 300000 /dev/zero; head -c 300000 /dev/zero >&2; exit 0")
     assert check(path, expect=None).finding is Finding.GOOD
 
 
-def test_endless_output_is_stopped(script: Script) -> None:
-    outcome = check(script("exec yes"), limit=10)
+@pytest.mark.parametrize("where", ["", ">&2"])
+def test_endless_output_is_stopped(script: Script, where: str) -> None:
+    outcome = check(script(f"exec yes {where}"), limit=10)
     assert outcome.words == "the program printed more than 1048576 bytes and was killed"
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from piranha.lvsd import child
 from piranha.lvsd.layout import LayoutError
 from piranha.lvsd.source import Source
 from piranha.pulse import reading, settings
@@ -32,3 +33,27 @@ def test_a_mistake_names_the_file_whoever_read_it_before(tmp_path: Path) -> None
     reading.load(path.read_text(encoding="utf-8"))
     with pytest.raises(LayoutError, match=str(path)):
         Source(path, reading.READER).read()
+
+
+def test_what_pulse_has_laid_out_is_not_laid_out_again(tmp_path: Path) -> None:
+    path = tmp_path / "lvs.cf"
+    path.write_text(GLOBALS + WEB, encoding="utf-8")
+    child.prepare(path)
+    source = child.source_of(path)
+    known = source.layout({})
+    assert source.read() == ()
+    assert source.layout({}) is known
+    # Another address of a name, and another text, are another layout.
+    assert source.layout({"name.example": "192.0.2.9"}) is not known
+    path.write_text(GLOBALS + WEB.replace("weight = 3", "weight = 5"), encoding="utf-8")
+    source.read()
+    assert source.layout({}).digest != known.digest
+
+
+def test_a_configuration_that_cannot_be_prepared_is_lvsd_s_to_refuse(tmp_path: Path) -> None:
+    path = tmp_path / "lvs.cf"
+    path.write_text("nonsense {\n", encoding="utf-8")
+    child.prepare(path)
+    child.prepare(tmp_path / "missing")
+    with pytest.raises(LayoutError):
+        child.source_of(path).read()

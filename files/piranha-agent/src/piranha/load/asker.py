@@ -13,7 +13,7 @@ import random
 from collections.abc import Callable, Iterable
 
 from piranha.nanny.outcome import Outcome, shown
-from piranha.nanny.program import Ended, execute
+from piranha.nanny.program import Ended, complaint, execute
 
 from .answers import read_load, read_processors
 from .judgement import Answer
@@ -64,6 +64,7 @@ async def _output(command: tuple[str, ...], limit: float) -> bytes | str:
 
 def _failure(command: tuple[str, ...], ended: Ended) -> str:
     said = f" and said {shown(ended.output)}" if ended.output else ""
+    said += complaint(ended.errors)
     return f"{command[0]} ended with status {ended.status}{said}; try: {' '.join(command)}"
 
 

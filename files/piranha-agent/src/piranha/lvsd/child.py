@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import resource
 import signal
 import socket
@@ -13,6 +15,7 @@ from typing import Any
 
 from piranha.control.link import Link
 from piranha.core.ipvs.kernel import Kernel
+from piranha.core.lvs_cf.api import collector_at_rest
 from piranha.marks.keeper import Keeper
 from piranha.net.news import News
 from piranha.pulse.reading import READER
@@ -21,12 +24,32 @@ from . import words
 from .daemon import Daemon
 from .drift import Glance
 from .kept import Kept, state_dir
+from .layout import LayoutError
 from .names import Names
 from .owned import Owned
 from .reconcile import Reconciler
 from .reporter import LinkReporter
 from .source import Source
 from .window import Window
+
+
+@functools.lru_cache(maxsize=1)
+def source_of(config: Path) -> Source:
+    """Give what reads a configuration; once for pulse and for the lvsd that it forks."""
+    return Source(config, READER)
+
+
+def prepare(config: Path) -> None:
+    """Lay out a configuration before lvsd is forked.
+
+    A copy begins where this ended, and what it need not look at, it need not have copies of: with
+    16,000 real servers that is half of its start. What is wrong, lvsd will say. Names have no
+    addresses yet, and so are left to it.
+    """
+    source = source_of(config)
+    with contextlib.suppress(LayoutError), collector_at_rest():
+        if not source.read():
+            source.layout({})
 
 
 def run(
@@ -66,7 +89,7 @@ async def _serve(
         loop.add_signal_handler(signal.SIGTERM, ended.set)
     reporter = LinkReporter(Link(link_socket), ended)
     daemon = Daemon(
-        Source(config, READER),
+        source_of(config),
         Reconciler(kernel, Owned(run_dir)),
         reporter,
         Kept(state_dir(run_dir)),

@@ -16,6 +16,7 @@ from typing import Any
 
 from piranha.core.ipvs.errors import IpvsError
 from piranha.core.ipvs.model import ServiceKey, Table
+from piranha.core.lvs_cf.api import collector_at_rest
 from piranha.marks.keeper import Keeper
 from piranha.nanny.engine import Engine
 from piranha.nanny.outcome import Finding, Result
@@ -124,8 +125,9 @@ class Daemon:
         self._orders.load()
         if self._orders.error is not None:
             self._reporter.event(words.event("err", self._orders.error))
-        self._load()
-        self._look()
+        with collector_at_rest():
+            self._load()
+            self._look()
         self._tick()
 
     async def stop(self) -> None:
@@ -190,7 +192,8 @@ class Daemon:
         if checks_differ or before is None or before.floating != new.floating:
             self._senses.configure(self._health.watches, new.floating)
         if checks_differ:
-            self._engine.watch(self._health.watches)
+            # The first time the table comes first.
+            self._at("watch", 0.0, self._watch)
         if self._marks is not None and self._marks.want(new.marks(), self._marks_are_there):
             # A service that turns into one with a mark must not lose its packets in between.
             self._marks_first = True
@@ -207,6 +210,9 @@ class Daemon:
             self._reconcile()
         elif before is not None:
             self._reconcile(whole=True)
+
+    def _watch(self) -> None:
+        self._engine.watch(self._health.watches)
 
     def _on_names(self, changes: list[NewAddress]) -> None:
         """Names in lvs.cf have another address, or were asked for the first time."""

@@ -151,7 +151,8 @@ class VirtualService:
 
     @cached_property
     def _thresholds(self) -> dict[ServerKey, tuple[int, int]]:
-        return {server.id.server: (server.upper, server.lower) for server in self.servers}
+        bounds = ((one.id.server, (one.upper, one.lower)) for one in self.servers)
+        return {server: bound for server, bound in bounds if any(bound)}
 
     def __str__(self) -> str:
         key = self.key
@@ -323,17 +324,18 @@ class _Maker:
             one_packet=settings.flag("ops"),
         )
         checks = self._checks(block)
-        servers: list[RealServer] = []
+        wish = self._wish(block)
+        servers: dict[ServerId, RealServer] = {}
         for entry in _active_servers(block):
             try:
-                server = self._server(block, entry, key, forward, checks)
+                server = self._server(block, entry, key, forward, checks, wish)
             except _Unresolved:
                 continue
             if server is None:
                 continue
-            if any(server.id == other.id for other in servers):
+            if server.id in servers:
                 self.problems.append(f"virtual {block.name}: real server {server} stands twice")
-            servers.append(server)
+            servers[server.id] = server
         sorry = self._address(settings.text("sorry_server"))
         virtual = VirtualService(
             name=block.name,
@@ -342,7 +344,7 @@ class _Maker:
             policy=_policy(settings),
             quiesce=settings.flag("quiesce_server"),
             sorry=ServerKey(sorry, key.port) if sorry else None,
-            servers=tuple(servers),
+            servers=tuple(servers.values()),
             tunnel=_tunnel(settings) if forward is Forward.TUNNEL else Tunnel(),
             quorum=_set(settings.number("quorum")),
             fail_open=settings.flag("fail_open"),
@@ -387,6 +389,7 @@ class _Maker:
         key: ServiceKey,
         forward: Forward,
         checks: CheckSettings,
+        wish: Wish | None,
     ) -> RealServer | None:
         settings = block.settings
         address = self._address(settings.text("address"))
@@ -412,7 +415,7 @@ class _Maker:
                 ServerId(key, ServerKey(address, port)),
                 forward,
             ),
-            load=question(self._wish(virtual), address, settings.number("load_processors")),
+            load=question(wish, address, settings.number("load_processors")),
         )
 
     def _watch(

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from piranha.core.lvs_cf.config import Config
 from piranha.core.lvs_cf.findings import ERROR
 from piranha.core.lvs_cf.pieces import Reader, Reading
 
@@ -28,6 +29,8 @@ class Source:
         self._reader = reader or Reader()
         self._laid = Laid()
         self._reading: Reading | None = None
+        self._names: tuple[str, ...] = ()
+        self._made: tuple[Config, dict[str, str], Layout] | None = None
 
     def read(self) -> tuple[str, ...]:
         """Read and check the file; gives the names in it that need addresses.
@@ -42,6 +45,8 @@ class Source:
         except UnicodeDecodeError as error:
             raise LayoutError([f"{path}: is not UTF-8 text; save it as UTF-8"]) from error
         reading = self._reader.load(text, str(path))
+        if self._reading is not None and reading.config is self._reading.config:
+            return self._names
         wrong = [found.format(str(path)) for found in reading.findings if found.severity == ERROR]
         if wrong:
             raise LayoutError(wrong)
@@ -52,12 +57,16 @@ class Source:
                     " instead"
                 ]
             )
-        self._reading = reading
-        return self._laid.names(reading.config)
+        self._reading, self._names = reading, self._laid.names(reading.config)
+        return self._names
 
     def layout(self, addresses: Mapping[str, str]) -> Layout:
         """Lay out what was read last; LayoutError. addresses: of the names that have one."""
         if self._reading is None:
             raise LayoutError([f"{self._path}: is not read yet"])
-        made = layout(self._reading.config, addresses, self._laid)
-        return replace(made, digest=self._reader.digest(self._reading))
+        config, known = self._reading.config, dict(addresses)
+        if self._made is None or self._made[0] is not config or self._made[1] != known:
+            made = layout(config, known, self._laid)
+            made = replace(made, digest=self._reader.digest(self._reading))
+            self._made = (config, known, made)
+        return self._made[2]

@@ -64,12 +64,12 @@ def duration(seconds: float) -> str:
     return f"{seconds:g} s"
 
 
-def shown(data: bytes) -> str:
+def shown(data: bytes, most: int = SHOWN_BYTES) -> str:
     r"""Give bytes as one printable line in quotes, `"HTTP/1.1 200 OK\r\n"`, cut if long."""
-    text = data[:SHOWN_BYTES].decode("utf-8", "backslashreplace")
+    text = data[:most].decode("utf-8", "backslashreplace")
     escaped = "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
         for char in text.replace("\\", "\\\\").replace('"', '\\"')
     )
-    more = "..." if len(data) > SHOWN_BYTES else ""
+    more = "..." if len(data) > most else ""
     return f'"{escaped}"{more}'

@@ -30,6 +30,8 @@ OUTPUT_KEPT = 4096
 """Bytes kept of a program's output; more is read and thrown away, so that it never blocks."""
 OUTPUT_LIMIT = 1 << 20
 """Bytes after which a program is killed: reading for ever would cost the other checks."""
+LINE_SHOWN = 160
+"""Bytes told of a line on stderr."""
 KILL_GRACE = 1.0
 """Seconds that a killed program is waited for; only one stuck in the kernel needs longer."""
 
@@ -77,12 +79,18 @@ def unsafe(status: os.stat_result, trusted: frozenset[int]) -> str | None:
     return None
 
 
-def judge(status: int, output: bytes, expectation: Expectation | None) -> Outcome:
-    """Say what an exit status (negative: the signal that ended it) and an output mean."""
+def judge(
+    status: int, output: bytes, expectation: Expectation | None, errors: bytes = b""
+) -> Outcome:
+    """Say what an exit status (negative: the signal that ended it) and an output mean.
+
+    errors: what it printed to stderr; it decides nothing, and is told where something is wrong.
+    """
     if status < 0:
-        return bad(f"the program was ended by signal {signal.Signals(-status).name}")
+        name = signal.Signals(-status).name
+        return bad(f"the program was ended by signal {name}{complaint(errors)}")
     if status > 0:
-        return bad(f"the program ended with status {status}{_said(output)}")
+        return bad(f"the program ended with status {status}{_said(output)}{complaint(errors)}")
     if expectation is None or expectation.match is Match.ANY:
         return good(f"the program succeeded{_said(output)}")
     if expectation.match is Match.REGEX:
@@ -91,7 +99,18 @@ def judge(status: int, output: bytes, expectation: Expectation | None) -> Outcom
     line = output.removesuffix(b"\n")
     if line == expectation.value:
         return good(f"the program said {shown(line)}")
-    return bad(f"the program said {shown(line)} instead of {shown(expectation.value)}")
+    instead = f"{shown(line)} instead of {shown(expectation.value)}"
+    return bad(f"the program said {instead}{complaint(errors)}")
+
+
+def complaint(errors: bytes) -> str:
+    """Say what a program printed to stderr, as the end of a sentence; nothing if nothing.
+
+    The last line: most programs end with what kept them from going on.
+    """
+    lines = errors.split(b"\n") if errors.strip() else []
+    last = next((line.strip() for line in reversed(lines) if line.strip()), b"")
+    return f"; on stderr: {shown(last, LINE_SHOWN)}" if last else ""
 
 
 def _said(output: bytes) -> str:
@@ -100,16 +119,21 @@ def _said(output: bytes) -> str:
 
 
 class Ended(NamedTuple):
-    """A program that has ended by itself: its exit status (negative: a signal), its output."""
+    """A program that has ended by itself: its exit status (negative: a signal), its output, and
+    what it printed to stderr.
+    """
 
     status: int
     output: bytes
+    errors: bytes = b""
 
 
 async def run(check: ProgramCheck, trusted: frozenset[int] = frozenset({0})) -> Outcome:
     """Make the check; ends within `check.limit` seconds, and leaves no process behind."""
     ended = await execute(check.command, check.limit, trusted)
-    return ended if isinstance(ended, Outcome) else judge(*ended, check.expect)
+    if isinstance(ended, Outcome):
+        return ended
+    return judge(ended.status, ended.output, check.expect, ended.errors)
 
 
 async def execute(
@@ -129,17 +153,18 @@ async def execute(
         return unknown(f"not checked: cannot start a process: {error.strerror}")
     except (OSError, subprocess.SubprocessError) as error:
         return bad(f"{command[0]} cannot be started: {error}")
-    output = _Output()
+    output, errors = _Output(), _Output()
     try:
         async with asyncio.timeout(limit):
-            await _finish(process, output)
+            await _finish(process, output, errors)
     except TimeoutError:
-        return bad(f"the program did not end within {duration(limit)} and was killed")
+        within = f"{duration(limit)} and was killed{complaint(bytes(errors.kept))}"
+        return bad(f"the program did not end within {within}")
     finally:
         await end(process)
-    if output.total > OUTPUT_LIMIT:
+    if output.total > OUTPUT_LIMIT or errors.total > OUTPUT_LIMIT:
         return bad(f"the program printed more than {OUTPUT_LIMIT} bytes and was killed")
-    return Ended(process.returncode, bytes(output.kept))
+    return Ended(process.returncode, bytes(output.kept), bytes(errors.kept))
 
 
 def _start(path: str, command: tuple[str, ...]) -> subprocess.Popen[bytes]:
@@ -148,7 +173,7 @@ def _start(path: str, command: tuple[str, ...]) -> subprocess.Popen[bytes]:
         executable=path,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         bufsize=0,
         cwd="/",
         env={"PATH": PATH, "LC_ALL": "C.UTF-8"},
@@ -198,32 +223,35 @@ class _Output:
         return bool(piece)
 
 
-async def _finish(process: subprocess.Popen[bytes], output: _Output) -> None:
-    """Read until the program itself has ended; children that hold the pipe open do not matter."""
+async def _finish(process: subprocess.Popen[bytes], output: _Output, errors: _Output) -> None:
+    """Read until the program itself has ended; children that hold a pipe open do not matter."""
     loop = asyncio.get_running_loop()
-    pipe = process.stdout
-    if pipe is None:  # pragma: no cover - Popen was given PIPE
+    if process.stdout is None or process.stderr is None:  # pragma: no cover - Popen was given PIPE
         raise RuntimeError("the program has no output pipe")
-    os.set_blocking(pipe.fileno(), False)
+    pipes = ((process.stdout.fileno(), output), (process.stderr.fileno(), errors))
     enough: asyncio.Future[None] = loop.create_future()
 
     def finish() -> None:
         if not enough.done():
             enough.set_result(None)
 
-    def read() -> None:
-        if not output.drain(pipe.fileno()):
-            loop.remove_reader(pipe.fileno())
-        if output.total > OUTPUT_LIMIT:
+    def read(descriptor: int, kept: _Output) -> None:
+        if not kept.drain(descriptor):
+            loop.remove_reader(descriptor)
+        if kept.total > OUTPUT_LIMIT:
             finish()
 
-    loop.add_reader(pipe.fileno(), read)
+    for descriptor, kept in pipes:
+        os.set_blocking(descriptor, False)
+        loop.add_reader(descriptor, read, descriptor, kept)
     try:
         with watched(process, finish):
             await enough
-        output.drain(pipe.fileno())
+        for descriptor, kept in pipes:
+            kept.drain(descriptor)
     finally:
-        loop.remove_reader(pipe.fileno())
+        for descriptor, _unused in pipes:
+            loop.remove_reader(descriptor)
 
 
 @contextlib.contextmanager
@@ -244,8 +272,9 @@ async def end(process: subprocess.Popen[bytes]) -> None:
     # The leader is not reaped yet, so that its group's number cannot belong to anybody else.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-    if process.stdout is not None:
-        process.stdout.close()
+    for pipe in (process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()
     if process.poll() is not None:
         return
     ended = asyncio.Event()

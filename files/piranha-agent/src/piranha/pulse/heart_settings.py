@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 
-from piranha.core.lvs_cf.config import MASK_OF, Config, Section, write
+from piranha.core.lvs_cf.config import MASK_OF, Config, Section, written
 from piranha.core.lvs_cf.partner_rows import GATEWAY, OF_OLD
 from piranha.net.addresses import VirtualAddress
 from piranha.net.rtnetlink import Address
@@ -69,8 +69,32 @@ class HeartSettings:
         return self.timing.role
 
 
-def extract(config: Config, own: frozenset[Address]) -> HeartSettings:
-    """Give the settings of the router that has the addresses `own`.
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What takes time to find in a large configuration; the same for whoever has it.
+
+    groups: by role, see HeartSettings.
+    """
+
+    groups: Mapping[Role, Mapping[str, tuple[VirtualAddress, ...]]]
+    services: Services
+    digest: bytes
+
+
+def outline(config: Config) -> Outline:
+    """Give what `extract` need not find again; SettingsError."""
+    digest = hashlib.sha256()
+    for portion in written(config):
+        digest.update(portion.encode())
+    return Outline(
+        groups={role: _virtual_addresses(config, role) for role in Role},
+        services=Services(config),
+        digest=digest.digest()[:DIGEST_SIZE],
+    )
+
+
+def extract(config: Config, own: frozenset[Address], known: Outline | None = None) -> HeartSettings:
+    """Give the settings of the router that has the addresses `own`. known: the config's outline.
 
     Raises SettingsError where it is neither the primary nor the backup.
     """
@@ -101,16 +125,17 @@ def extract(config: Config, own: frozenset[Address]) -> HeartSettings:
         witness=bool(witnesses),
         classic=partnered and section.text("heartbeat_format") == OF_OLD,
     )
+    known = known or outline(config)
     return HeartSettings(
         timing=timing,
         routes=_routes(section, role, primary, backup, timing.classic) if partnered else (),
         port=section.number("heartbeat_port") or 539,
         key_file=Path(section.text("heartbeat_key_file") or "/etc/piranha/heartbeat.key"),
-        groups=_virtual_addresses(config, role),
+        groups=known.groups[role],
         monitor_links=bool(section.number("monitor_links")),
         sync=_sync(section),
-        services=Services(config),
-        digest=hashlib.sha256(write(config).encode()).digest()[:DIGEST_SIZE],
+        services=known.services,
+        digest=known.digest,
         fos=section.text("service") == "fos",
         witnesses=witnesses,
     )

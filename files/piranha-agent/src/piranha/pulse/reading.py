@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from piranha.core.lvs_cf import api
 from piranha.core.lvs_cf.pieces import Reader, Reading
 from piranha.net.addresses import Addresses
 
-from .heart_settings import HeartSettings, SettingsError, extract
+from .heart_settings import HeartSettings, Outline, SettingsError, extract, outline
 from .keys import KeyFileError, read_keys
 from .wire import Key
 
@@ -24,7 +25,6 @@ READER = Reader()
 """What pulse has read, its children need not read again: they begin as copies of it (warm.py)."""
 
 
-@functools.lru_cache(maxsize=1)
 def load(text: str) -> Reading:
     """Read a configuration's text, once, and only blocks that were not in the one before.
 
@@ -33,6 +33,25 @@ def load(text: str) -> Reading:
     it in page faults.
     """
     return READER.load(text)
+
+
+@functools.lru_cache(maxsize=1)
+def outlined(text: str) -> Outline:
+    """Give the outline of a configuration without errors; SettingsError.
+
+    As `load`, for all that the heart needs of it: what it need not look at, it need not have
+    copies of.
+    """
+    return outline(load(text).config)
+
+
+def prepare(config_path: Path) -> None:
+    """Do for the heart, before it is forked, what is the same wherever it is done.
+
+    What is wrong, the heart will say. config_path: the configuration in force.
+    """
+    with contextlib.suppress(SettingsError):
+        outlined(api.decode(config_path.read_bytes()))
 
 
 def read_settings(config_path: Path, addresses: Addresses) -> tuple[HeartSettings, tuple[Key, ...]]:
@@ -45,7 +64,7 @@ def read_settings(config_path: Path, addresses: Addresses) -> tuple[HeartSetting
     if loaded.errors:
         raise CannotRun("; ".join(found.format(str(config_path)) for found in loaded.errors))
     try:
-        settings = extract(loaded.config, addresses.own())
+        settings = extract(loaded.config, addresses.own(), outlined(text))
         signed = settings.timing.partnered and not settings.timing.classic
         keys = read_keys(settings.key_file) if signed else ()
     except SettingsError as error:

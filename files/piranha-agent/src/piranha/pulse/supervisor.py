@@ -65,13 +65,17 @@ Rehearse = Callable[[Path, Link], object]
 
 @dataclass(frozen=True)
 class Jobs:
-    """The code that children run, imported before the first fork so that they start warm."""
+    """The code that children run, imported before the first fork so that they start warm.
+
+    prepare: what pulse does for them before it forks them, given the configuration in force.
+    """
 
     heart: ChildRun
     lvsd: ChildRun
     resign: Resign
     rehearse: Rehearse
     fos: ChildRun
+    prepare: tuple[Callable[[Path], object], ...] = ()
 
     @classmethod
     def warm(cls) -> Jobs:
@@ -82,6 +86,10 @@ class Jobs:
             resign=importlib.import_module("piranha.pulse.resign").resign,
             rehearse=importlib.import_module("piranha.pulse.rehearsal").rehearse,
             fos=importlib.import_module("piranha.fos.daemon").run,
+            prepare=tuple(
+                importlib.import_module(name).prepare
+                for name in ("piranha.pulse.reading", "piranha.lvsd.child")
+            ),
         )
 
 
@@ -128,6 +136,8 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         self._settings = first
         settings.put_in_force(first, self._in_force)
+        for prepare in self._jobs.prepare:
+            prepare(self._in_force)
         for warning in first.warnings:
             self.tell("warning", warning)
         await self.server.start()
@@ -198,12 +208,15 @@ class Supervisor:
             ward.start()
 
     def _care_for_understudies(self) -> None:
-        """Have both ready, but not while the heart itself is just beginning."""
+        """Have both ready, but not while this router is just beginning: the heart, or lvsd, which
+        has a large table to read.
+        """
         heart = self._wards[HEART].child
         for understudy in (self._next_heart, self._next_resign):
             understudy.look()
             settled = asyncio.get_running_loop().time() - heart.started > SETTLED
-            if heart.running and heart.heard is not None and settled and not self._stopping:
+            calm = heart.running and heart.heard is not None and settled and self._ready
+            if calm and not self._stopping:
                 understudy.prepare()
 
     def child_event(self, name: str, raw: object) -> None:
