@@ -130,7 +130,12 @@ def _units(*targets: str) -> tuple[str, ...]:
 
 def _whole() -> list[Step]:
     newest = "sanity, newest ansible-core"
-    steps = [Step("ansible-test units, all", _units(), limit=1500, count=units_count)]
+    explore = _tool("python", "-m", "pytest", "-q", "--color=no", "--numprocesses=2", "tests/unit")
+    further = {"HYPOTHESIS_PROFILE": "explore"}
+    steps = [
+        Step("ansible-test units, all", _units(), limit=1500, count=units_count),
+        Step("other made-up inputs, and more", explore, 1500, further, count=pytest_count),
+    ]
     if newest_python() is None:
         steps.append(Step(newest, unless="no Python 3.12 or later on this machine"))
     else:

@@ -23,11 +23,15 @@ if AGENT not in sys.path:
 
 settings.register_profile(
     "same",
+    max_examples=60,  # `make check` has two minutes; `make test-all` explores
     derandomize=True,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 # On the oldest Python, after the whole search on another: whether it runs there at all.
 settings.register_profile("few", settings.get_profile("same"), max_examples=20)
-settings.register_profile("explore", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "explore", max_examples=200, deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
