@@ -201,6 +201,9 @@ MUTANTS: dict[str, Mutant] = {
         engine.Engine, "reload", "self.conversation.keys = keys",
         "self.conversation.keys = keys[:1]",
     ),
+    "a primary asks without its connections": Text(
+        engine.Engine, "_wants", "self.facts.connections >= BACK * partner.connections", "True"
+    ),
     # -- beside a router of old -----------------------------------------------------------------
     "a backup waits for a primary that is stopped": Cells(
         ((B, State.STANDBY, Input.PEER_STANDBY),), _nothing(State.STANDBY), CLASSIC, True

@@ -20,7 +20,8 @@ that was broken in between is then seen by how long it was. All bounds are state
 - The clients reach the only owner after one dead time and four intervals.
 - Whoever takes the addresses announces them in the same moment.
 - With a witness, who hears neither it nor the partner does not take over.
-- With preempt, the primary is the owner in the end. With failover_on = health, an owner that could
+- With preempt, the primary is the owner in the end, and is given the addresses only once its table
+  has 95 % of the connections that its partner has. With failover_on = health, an owner that could
   serve less than its standby partner is none after five dead times.
 - Nobody takes or lets go once nothing has happened for five dead times.
 - What a router says of itself is so; what it announces it has.
@@ -41,7 +42,7 @@ from typing import TYPE_CHECKING
 
 from piranha.pulse import oldwire
 from piranha.pulse.conversation import FRESH_AT_LEAST
-from piranha.pulse.machine import State
+from piranha.pulse.machine import Input, State
 from piranha.pulse.oldwire import Said
 from piranha.pulse.wire import Kind, PeerState, Role
 
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 STATE_AT, KIND_AT = 5, 15  # wire.py: where a datagram says what its sender is, and what it carries
 HOLDERS = (PeerState.ACTIVE, PeerState.DOUBT)
 PROMPT = 10 * DELAY + 0.002
+BACK = 0.95
 BUSIEST = 100
 """What may happen in one dead time, on average; it is 40 in most schedules."""
 
@@ -347,6 +349,18 @@ class Promises:
                 self.fail(f"{router.name} gives way to {sleeper.name}, which was to give way")
         if self._settled():
             self.fail(f"{router.name} lets go of the addresses without a reason")
+        self._wanted_with_what(router)
+
+    def _wanted_with_what(self, router: Router) -> None:
+        """A router that lets go since a primary wants the addresses: does that one know enough?"""
+        if router.engine is None or router.engine.machine.why is not Input.WANTED:
+            return
+        # What was asked for may have waited on the way while the asker lost its power.
+        if self._calm_since is None or self.world.now - self._calm_since < self._dead():
+            return
+        heir = router.other
+        if heir.table < BACK * router.table:
+            self.fail(f"{heir.name} is given the addresses with {heir.table} of {router.table}")
 
     def announces(self, router: Router) -> None:
         """A router tells the network that the addresses are here."""

@@ -29,7 +29,9 @@ QUEUE = 277  # datagrams that a socket's default buffer holds
 BOOTED = 1000.0  # what the routers' clocks show at the beginning
 RESTART_SEC = 1.0  # piranha-pulse.service
 STOP_LIMIT = 3.0  # supervisor.py
+LETS_GO = 0.5  # the share of hearts that let go before systemd kills them with the rest
 DIGEST = bytes(8)
+CONNECTIONS = 1000  # in both kernels' tables at the beginning
 
 Cell = tuple[Role, State, Input]
 
@@ -39,8 +41,10 @@ class Watched(Machine):
 
     cells: set[Cell]
     believed: int
+    why: Input | None = None
 
     def _feed(self, why: Input, now: float) -> list[Step]:
+        self.why = why
         self.cells.add((self.timing.role, self.state, why))
         return super()._feed(why, now)
 
@@ -81,6 +85,7 @@ class Router:
         self.robbed = False  # somebody deleted them, and the heart may not know it yet
         self.mend_at: float | None = None
         self.connections: set[int] = set()
+        self.table = CONNECTIONS  # as many as are in the kernel's, for `preempt`
         # Files in /run.
         self.intends = False
         self.sessions: list[bytes] = []
@@ -273,6 +278,15 @@ class Router:
         if self.engine is not None:
             self.engine.tell(able, 10)
 
+    def count(self) -> None:
+        """The kernel's sync daemons have given us more of the owner's; the heart looks now."""
+        owner, ways = self.other, self.world.network.ways
+        if self.powered and owner.powered and owner.holds and not ways[owner.number].cut:
+            self.table = max(self.table, min(owner.table, self.table + CONNECTIONS // 10))
+        if self.engine is not None:
+            self.engine.tell(connections=self.table)
+        self.world.later(self.timing.deadtime / 4, self.count)
+
     def switch_over(self) -> None:
         """An operator wants the partner to take over."""
         if not self.runs or self.engine is None or self.world.faults.healed:
@@ -306,12 +320,27 @@ class Router:
             self.resign()
 
     def lose_supervisor(self) -> None:
-        """pulse is killed: its children die with it, systemd resigns, and starts it again."""
-        if self.powered and self.supervised:
-            self.supervised = False
+        """pulse is killed: the heart sees its link close, and lets go in order.
+
+        systemd ends what is left of the service meanwhile (KillMode=mixed), so it may come to the
+        end of that, or half way, or nowhere; where it does not run, nowhere. After that systemd
+        resigns, and starts the service again.
+        """
+        if not self.powered or not self.supervised:
+            return
+        self.supervised = False
+        chance = self.world.random.random()
+        if self.engine is not None and self.runs and chance < LETS_GO:
+            self._stop()
+        elif self.engine is not None and self.runs:
+            self.note("is killed while it lets go")
+            effects = self.engine.stop(self.clock())
+            self.carry(effects[: self.world.random.randrange(len(effects) + 1)])
             self.kill()
-            self.world.later(0.05, self.resign_if_powered)
-            self.world.later(0.05 + RESTART_SEC, self.boot)
+        else:
+            self.kill()
+        self.world.later(0.05, self.resign_if_powered)
+        self.world.later(0.05 + RESTART_SEC, self.boot)
 
     def resign_if_powered(self) -> None:
         if self.powered and not self.supervised:
@@ -324,7 +353,7 @@ class Router:
         self.powered = self.supervised = False
         self.holds = self.intends = False
         self._forget()
-        self.connections = set()
+        self.connections, self.table = set(), 0
         self.kill()
         self.world.dirty = True
 
@@ -361,7 +390,7 @@ class Router:
         self.note(f"starts, holds {self.holds}, intends {self.intends}")
         self._note_session()
         self.ticked = self.world.now
-        engine.tell(self.able, 10)
+        engine.tell(self.able, 10, self.table)
         ours = self.holds and self.intends
         if not ours and not self.sticky:
             self.let_go()

@@ -70,6 +70,8 @@ class World:
             self.random.choice(self.routers).old = True
         for router in self.routers:
             self.at(self.random.uniform(0, 2) * self.deadtime, router.boot)
+            if self.kind == "preempt":
+                self.at(0.0, router.count)
         self.end = self.faults.plan()
 
     def _router(self, number: int, role: Role) -> Router:

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import random
 
+from piranha.pulse.engine import Deed, Engine
 from piranha.pulse.facts import Facts
-from piranha.pulse.wire import MAX_BODY
+from piranha.pulse.machine import State, Timing
+from piranha.pulse.wire import MAX_BODY, Key, Role
 
 
 def test_there_and_back() -> None:
@@ -29,3 +31,20 @@ def test_anything_else_is_none_or_harmless() -> None:
         told = Facts.decode(noise.randbytes(length))
         assert told is None or told.version.isprintable()
     assert Facts.decode(Facts("1.0").encode()[:-1]) is None
+
+
+def test_who_is_sure_again_of_its_addresses_says_that_it_has_announced_them() -> None:
+    """Else a partner that took them meanwhile would stay, unheard by the neighbours."""
+    key, timing = Key(bytes(32), bytes(4)), Timing(Role.BACKUP, True, 0.5, 1.5)
+    engine = Engine((key,), timing, bytes(8), lambda: bytes(16), 0.0)
+    engine.start(0.0, holding=True)
+    engine.woke(10.0)
+    assert engine.machine.state is State.DOUBT
+    before = engine.facts.takes
+    effects = engine.tick(20.0)
+    assert engine.machine.state is State.ACTIVE
+    assert [one.deed for one in effects if one.deed is not Deed.LOG][:2] == [
+        Deed.ANNOUNCE,
+        Deed.SEND,
+    ]
+    assert engine.facts.takes == before + 1

@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from piranha import __version__
-
 from .classic import Classic
 from .conversation import Accepted, Answer, Conversation, Memory
 from .facts import Facts
@@ -412,7 +411,7 @@ class Engine:
                 self.conversation.distrust(now)
                 return []
             case Do.ACQUIRE:
-                self.facts = replace(self.facts, takes=self.facts.takes + 1)
+                self._takes()
                 return [Effect(Deed.ACQUIRE, group=member.name)]
             case Do.RENEW:
                 # Where no session has ended there is nothing to renew.
@@ -420,9 +419,15 @@ class Engine:
             case Do.RELEASE:
                 return [Effect(Deed.RELEASE, group=member.name)]
             case Do.ANNOUNCE:
+                if step.before is State.DOUBT:
+                    self._takes()  # from a partner that has them too, in the neighbours' eyes
                 return [Effect(Deed.ANNOUNCE, group=member.name)]
             case Do.LOOK:
                 return [Effect(Deed.LOOK, group=member.name)]
+
+    def _takes(self) -> None:
+        """Have the partner hear that it must announce the addresses again, if it keeps them."""
+        self.facts = replace(self.facts, takes=self.facts.takes + 1)
 
     def _goodbyes(self, step: Step, now: float, member: Member) -> list[Effect]:
         """Say goodbye for a group: by the router's own, where that is all there is."""
