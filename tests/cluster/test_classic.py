@@ -154,6 +154,11 @@ def test_a_split_ends_with_the_primary(net: Net, pair: Pair) -> None:
     ours.until(lambda: ours.state["heartbeat_format"] == "classic")
     ours.key_file.write_text(heart_lab.GOOD_KEY)
     ours.key_file.chmod(0o600)
+    assert "is heard, which would not be heard" in ours.ask("reload")["error"]
+    assert ours.holds() == holds
+    old.end(signal.SIGKILL)
+    ours.until(lambda: peer(ours) == "down")
+    holds = ours.holds()
     assert ours.ask("reload")["ok"]
     ours.until(lambda: ours.state["heartbeat_format"] == "signed")
     assert len(ours.state["keys"]) == 1

@@ -357,6 +357,19 @@ def test_a_reload_changes_the_format_and_forgets_what_was_known(role: Role) -> N
     assert mixed.owners() == (True, False)
 
 
+def test_the_format_stays_while_the_partner_is_heard_in_it(role: Role) -> None:
+    mixed = settled(role, ours_active=True)
+    signed, alone = replace(TIMING, role=role, classic=False), replace(TIMING, partnered=False)
+    refusal = mixed.engine.estranging(signed, "192.0.2.12")
+    assert refusal is not None
+    assert refusal.startswith("heartbeat_format = signed cannot replace classic while 192.0.2.12")
+    assert mixed.engine.estranging(mixed.engine.machine.timing, "192.0.2.12") is None
+    assert mixed.engine.estranging(replace(alone, classic=False), "192.0.2.12") is None
+    mixed.old = None
+    mixed.run(1.6)
+    assert mixed.engine.estranging(signed, "192.0.2.12") is None, "it was stopped"
+
+
 class History(Mixed):
     """The two under random faults. Two owners that hear each other are none for long."""
 

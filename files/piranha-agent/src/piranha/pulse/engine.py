@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from piranha import __version__
+from piranha.core.lvs_cf.partner_rows import OF_OLD, SIGNED
+
 from .classic import Classic
 from .conversation import Accepted, Answer, Conversation, Memory
 from .facts import Facts
@@ -334,6 +336,23 @@ class Engine:
         return [Effect(Deed.SEND, data)]
 
     # -- numbers -------------------------------------------------------------------------------
+
+    def estranging(self, timing: Timing, partner: str) -> str | None:
+        """Say why other numbers cannot be used now, or None: a partner that is heard would not be.
+
+        timing: the numbers; partner: its address. The formats of heartbeats do not understand each
+        other, so a router that changes its own beside a partner would soon be active as well.
+        """
+        both = timing.partnered and self.machine.timing.partnered
+        if timing.classic == self.classic or not both or self.machine.partner is None:
+            return None
+        said, then = (OF_OLD, SIGNED) if self.classic else (SIGNED, OF_OLD)
+        return (
+            f"heartbeat_format = {then} cannot replace {said} while {partner} is heard, which would"
+            f" not be heard then, so that both routers became active; stop piranha-pulse on the"
+            f" standby, reload the active one a dead time later, and start the other with the same"
+            f" heartbeat_format"
+        )
 
     def reload(
         self, keys: tuple[Key, ...], timing: Timing, digest: bytes, now: float

@@ -398,6 +398,9 @@ class Heart:
         """Take a new configuration, or leave everything as it is and say why."""
         try:
             settings, keys = read_settings(self._config_path, self._addresses)
+            partner = self._settings.routes[0].partner if self._settings.routes else ""
+            if (refusal := self._engine.estranging(settings.timing, partner)) is not None:
+                return refusal
             paths = self._open(settings, self._paths)
         except CannotRun as error:
             return str(error)
