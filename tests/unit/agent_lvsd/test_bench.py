@@ -12,7 +12,7 @@ import time
 import pytest
 from piranha.core.lvs_cf.api import load
 
-from tests.bench import start
+from tests.bench import start, takeover
 from tests.bench.checks import Measured, judge
 from tests.bench.fleet import (
     Servers,
@@ -114,3 +114,16 @@ def test_the_crowd_tells_how_often_it_is_visited() -> None:
     assert 0.08 < told["usual"] <= told["longest"]
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.9", port), 5)
+
+
+def test_a_piece_of_the_takeovers_with_many_addresses_is_judged_by_the_same_with_one() -> None:
+    few, many = rows = takeover.rows_of(["stop200-0.1", "stop-0.1"])
+    assert [(row.name, row.interval) for row in rows] == [("stop", 0.1), ("stop200", 0.1)]
+    few.ours, many.ours = [0.004, 0.006], [0.058]
+    takeover.compare(many, rows)
+    assert not many.kept, "55 ms is the limit, not 65"
+    many.ours = [0.054]
+    assert many.kept
+    whole = takeover.rows_of([])
+    assert len(whole) == len(takeover.PIECES)
+    assert {row.name for row in whole} >= {"crash200", "stop200", "hang200"}
