@@ -133,7 +133,7 @@ def test_every_kind_reaches_the_kernel_as_it_was() -> None:
         bound,
         marked,
     ]
-    arrival = Arrival(SERVICES)
+    arrival = Arrival(SERVICES, 1.5)
     give(arrival, [completed(connection) for connection in chosen])
     expected = {
         ("TCP", "198.51.100.9:5001"): ["ESTABLISHED", "192.0.2.100:80", "10.9.0.21:8080"],
@@ -163,7 +163,7 @@ def test_many_connections_all_arrive() -> None:
     """Far more than the daemon's buffer holds at once."""
     web = completed(made("192.0.2.100", 80, "10.9.0.21", 8080))
     chosen = [web._replace(client_port=10000 + number) for number in range(3000)]
-    arrival = Arrival(SERVICES)
+    arrival = Arrival(SERVICES, 1.5)
     window = 12 * 25
     for start in range(0, len(chosen), window):
         give(arrival, chosen[start : start + window])
@@ -185,7 +185,7 @@ def test_the_operators_own_daemon_is_used_and_left_alone() -> None:
     wire = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_ALL))
     wire.bind((OTHER, ETH_P_ALL))
     wire.setblocking(False)
-    arrival = Arrival(SERVICES)
+    arrival = Arrival(SERVICES, 1.5)
     give(arrival, [completed(made("192.0.2.100", 80, "10.9.0.21", 8080))])
     assert ("TCP", "198.51.100.9:5001") in shown()
     arrival.end()
@@ -203,17 +203,17 @@ def test_the_operators_own_daemon_is_used_and_left_alone() -> None:
 def test_what_an_earlier_heart_left_is_stopped_and_only_that() -> None:
     sync.Backup().start()
     assert "lo" in daemons()
-    Arrival(SERVICES).clear()
+    Arrival(SERVICES, 1.5).clear()
     assert daemons() == ""
     run("ipvsadm", "--start-daemon", "backup", "--mcast-interface", OTHER, "--syncid", "42")
-    Arrival(SERVICES).clear()
+    Arrival(SERVICES, 1.5).clear()
     assert OTHER in daemons()
 
 
 def test_where_no_daemon_can_be_started_it_is_said_once_and_refused() -> None:
     run("ip", "link", "set", "lo", "down")
     try:
-        arrival = Arrival(SERVICES)
+        arrival = Arrival(SERVICES, 1.5)
         (portion,) = portions([completed(made("192.0.2.100", 80, "10.9.0.21", 8080))])
         said = arrival.take(portion, 1, 0.0)
         assert said.startswith("connections are not taken over: the kernel's sync daemon")

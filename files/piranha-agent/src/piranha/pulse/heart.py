@@ -84,7 +84,7 @@ class Heart:
         )
         for member in self._engine.members if self._settings.fos else ():
             member.word = UNSURE
-        self._arrival = Arrival(self._settings.services)
+        self._arrival = Arrival(self._settings.services, self._settings.timing.deadtime)
         self._syncing = Syncing(self._settings.sync)
         self._witnesses = Witnesses(self._settings.witnesses, self._own, netlink, now)
         self._parting: Parting | None = None
@@ -259,6 +259,7 @@ class Heart:
 
     def _acquire(self, group: str, now: float) -> bool:
         """Set the addresses; False, and the engine knows, where none could be set."""
+        self._arrival.settle()
         outcome = self._holdings[group].acquire(now)
         if outcome is Outcome.FAILED:
             self._carry(self._engine.failed(now, group), now)
@@ -405,7 +406,7 @@ class Heart:
         except CannotRun as error:
             return str(error)
         self._settings, self._paths = settings, paths
-        self._arrival.services = settings.services
+        self._arrival.want(settings.services, settings.timing.deadtime)
         self._syncing.want(settings.sync)
         self._witnesses = self._witnesses.want(settings.witnesses, self._own, now)
         self._regroup(settings, now)
