@@ -15,8 +15,8 @@ from typing import Any, cast
 
 import pytest
 from piranha.core.lvs_cf import api
-from piranha.net.addresses import Addresses, VirtualAddress
-from piranha.net.rtnetlink import Address
+from piranha.net.addresses import Addresses, Places, VirtualAddress
+from piranha.net.rtnetlink import Address, Held, Interface
 from piranha.pulse import ledger, wire
 from piranha.pulse.engine import Deed, Effect, Engine
 from piranha.pulse.heart_settings import extract
@@ -307,8 +307,16 @@ class Kernel:
     def missing(self, wanted: tuple[VirtualAddress, ...]) -> list[VirtualAddress]:
         return [one for one in wanted if one.address not in self.there]
 
+    def places(self, wanted: tuple[VirtualAddress, ...]) -> Places:
+        card = Interface(1, "eth0", b"", True, True)
+        entries = [(one.ip, Held(one.ip, one.prefix, card.index)) for one in wanted]
+        return Places(entries, {card.index: card}, [], False)
+
     def acquire(self, wanted: tuple[VirtualAddress, ...]) -> list[str]:
-        new = {one.address for one in wanted} - self.there
+        return self.set(self.places(wanted))
+
+    def set(self, places: Places) -> list[str]:
+        new = {str(address) for address, _held in places.entries} - self.there
         self.did += [f"+{address}" for address in sorted(new)]
         self.there |= new
         return []

@@ -53,6 +53,23 @@ class VirtualAddress:
         return cls(str(made), prefix, device)
 
 
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where addresses go, as the interfaces were when `Addresses.places` looked at them.
+
+    problems: a sentence for each that has no place. lasting: until an interface changes.
+    """
+
+    entries: list[tuple[Address, Held]]
+    interfaces: dict[int, Interface]
+    problems: list[str]
+    lasting: bool
+
+    def devices(self) -> list[tuple[Address, Interface]]:
+        """Give the interface of each address, for announcements."""
+        return [(address, self.interfaces[held.index]) for address, held in self.entries]
+
+
 class Addresses:
     """The virtual addresses in this machine's kernel.
 
@@ -64,9 +81,12 @@ class Addresses:
 
     def acquire(self, wanted: Iterable[VirtualAddress]) -> list[str]:
         """Set addresses."""
-        placed, problems = self._place(wanted)
-        results = self._netlink.add([entry for _unused, entry in placed])
-        return problems + _sentences("set", placed, results)
+        return self.set(self.places(wanted))
+
+    def set(self, places: Places) -> list[str]:
+        """Set addresses where they go."""
+        results = self._netlink.add([entry for _unused, entry in places.entries])
+        return places.problems + _sentences("set", places.entries, results)
 
     def release(self, unwanted: Iterable[VirtualAddress]) -> list[str]:
         """Remove addresses, whichever netmask they have; others are left alone.
@@ -118,12 +138,10 @@ class Addresses:
     def carriers(self, wanted: Iterable[VirtualAddress]) -> Carriers:
         """Give the interfaces that these addresses are on, or would be, and their links."""
         wanted = list(wanted)
-        interfaces = self._netlink.interfaces()
-        names = {i.index: i.name for i in interfaces}
-        placed, _problems = self._place(wanted)
-        needed = {names[entry.index] for _unused, entry in placed}
+        places = self.places(wanted)
+        needed = {interface.name for _unused, interface in places.devices()}
         needed |= {split_alias(entry.device)[0] for entry in wanted if entry.device}
-        return Carriers(needed, interfaces)
+        return Carriers(needed, list(places.interfaces.values()))
 
     def refresh(self, carriers: Carriers) -> bool:
         """Read the known ones of these interfaces again; gives whether there was news.
@@ -147,9 +165,8 @@ class Addresses:
         """Give all addresses that the kernel holds."""
         return frozenset(entry.address for entry in self._netlink.addresses())
 
-    def _place(
-        self, wanted: Iterable[VirtualAddress]
-    ) -> tuple[list[tuple[Address, Held]], list[str]]:
+    def places(self, wanted: Iterable[VirtualAddress]) -> Places:
+        """See where addresses go."""
         wanted = list(wanted)
         interfaces = self._netlink.interfaces()
         virtual = frozenset(entry.ip for entry in wanted)
@@ -166,7 +183,7 @@ class Addresses:
                 continue
             label = split_alias(entry.device)[1] if entry.device else None
             placed.append((entry.ip, Held(entry.ip, entry.prefix, interface.index, label)))
-        return placed, problems
+        return Places(placed, {i.index: i for i in interfaces}, problems, named and not problems)
 
 
 def release_all(unwanted: Iterable[VirtualAddress]) -> list[str]:

@@ -94,7 +94,9 @@ class Heart:
         self._reason = ""
         self._ending = False
         self._linked = not self._settings.routes
-        self._poll = select.poll()
+        self._heeded: list[int] = []
+        self._unsaid: list[Effect] = []
+        """Lines of the log that come after what matters more."""
 
     # -- life ---------------------------------------------------------------------------------
 
@@ -117,22 +119,21 @@ class Heart:
         return OK
 
     def _watch(self) -> None:
-        self._poll = select.poll()
-        self._poll.register(self._link, select.POLLIN)
-        for _name, holding in self._holdings:
-            self._poll.register(holding, select.POLLIN)
-        for path in self._paths.sockets:
-            self._poll.register(path, select.POLLIN)
+        watches = [holding.fileno() for _name, holding in self._holdings]
+        paths = [path.fileno() for path in self._paths.sockets]
+        self._heeded = [self._link.fileno(), *watches, *paths]
 
     def _turn(self) -> None:
         """Wait, then: see how long we were away, read all that waits, see what is due."""
         parts = (self._engine, self._holdings, self._arrival, self._syncing, self._witnesses)
         due = min(when for part in parts if (when := part.next_at()) is not None)
         due = min(due, self._ticked_at + self._settings.timing.deadtime / TICKS)
-        # Rounded up: waking a moment early would cost a second turn.
-        wait = max(0, min(int((due - clock()) * 1000) + 1, 1000))
-        ready = {number for number, _unused in self._poll.poll(wait)}
-        now = clock()
+        # select counts in microseconds. poll's milliseconds made each takeover half of one longer,
+        # and a process with so few descriptors as this one never has number 1024.
+        readable, _unused, _unused = select.select(
+            self._heeded, (), (), max(0.0, min(due - clock(), 1.0))
+        )
+        now, ready = clock(), set(readable)
         self._carry(self._engine.woke(now), now)
         if not self._linked:
             self._await_link(now)
@@ -156,6 +157,7 @@ class Heart:
         self._holdings.step(now)
         self._syncing.step(now, busy=self._arrival.busy)
         self._tick(now)
+        self._holdings.make_ready(now)
         if self._link.fileno() in ready:
             self._hear(now)
 
@@ -192,6 +194,7 @@ class Heart:
 
     def _part(self) -> None:
         """Say what became of a hand-over that is through."""
+        self._say()
         if self._parting is not None:
             self._log(*self._parting.told())
             self._parting = None
@@ -214,6 +217,8 @@ class Heart:
     # -- effects ------------------------------------------------------------------------------
 
     def _carry(self, effects: list[Effect], now: float) -> None:
+        """Carry out what the engine wants; the log comes last, and in its order."""
+        self._say()  # what an outer call has put off
         changed = False
         void: set[str] = set()
         for effect in effects:
@@ -240,11 +245,18 @@ class Heart:
                     self._paths.send(self._engine.goodbye(clock()))
                     time.sleep(GOODBYE_GAP)
                 case Deed.LOG:
-                    self._reason, _unused, _unused = effect.text.partition(": ")
-                    self._log(effect.level, effect.text)
+                    self._unsaid.append(effect)
                     changed = True
+        self._say()
         if changed:
             self._tell(now)
+
+    def _say(self) -> None:
+        """Log what waits for it."""
+        unsaid, self._unsaid = self._unsaid, []
+        for effect in unsaid:
+            self._reason, _unused, _unused = effect.text.partition(": ")
+            self._log(effect.level, effect.text)
 
     def _move(self, effect: Effect, now: float) -> bool:
         """Set, remove or look for the addresses; False, and the engine knows, where that failed."""

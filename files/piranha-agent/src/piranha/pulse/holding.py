@@ -9,11 +9,12 @@ is noted in the run folder before it is set, for whoever must let go in the hear
 
 from __future__ import annotations
 
+import contextlib
 import enum
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from piranha.net.addresses import Addresses, VirtualAddress
+from piranha.net.addresses import Addresses, Places, VirtualAddress
 from piranha.net.announce import Announcer
 from piranha.net.rtnetlink import Address
 from piranha.net.watch import Watch
@@ -21,7 +22,7 @@ from piranha.net.watch import Watch
 from . import ledger
 
 MEND = 5.0
-"""Seconds between two attempts to set addresses that could not be set."""
+"""Seconds between two attempts to set addresses that could not be set, or to make ready for it."""
 TOLD_AGAIN = 10.0
 """Seconds between two lines of the log about addresses that somebody keeps removing."""
 NAMED = 3
@@ -63,7 +64,12 @@ class Holding:
         self._addresses, self._wanted = addresses, wanted
         self._run_dir, self._log, self._group = run_dir, log, group
         self._mended_at = 0.0
-        self._gone_told_at = float("-inf")
+        self._gone_told_at = self._unready_at = float("-inf")
+        self._ready: tuple[VirtualAddress, ...] | None = None
+        """The addresses of which the note waits beside its place."""
+        self._places: Places | None = None
+        """Where the wanted ones go, as far as is known."""
+        self._just_set: Places | None = None
         self._watch = Watch()  # before anything is read, so that no change is missed
         self._carriers = addresses.carriers(wanted)
         try:
@@ -103,6 +109,8 @@ class Holding:
         news = True in [self._carriers.update(one, there) for one, there in changes.interfaces]
         if changes.interfaces:
             news |= self._addresses.refresh(self._carriers)
+        if changes.interfaces or changes.lost:
+            self._places = None
         if changes.lost:
             self._carriers = self._addresses.carriers(self._wanted)
         if not holding:
@@ -132,6 +140,17 @@ class Holding:
         if self._announcer is not None and (problem := self._announcer.step(now)):
             self._log("warning", problem)
 
+    def make_ready(self, now: float) -> None:
+        """Do now what would make the next takeover longer: find the places, write the note."""
+        if self._places is None:
+            self._places = self._addresses.places(self._wanted)
+        if self._ready != self._wanted and now - self._unready_at >= MEND:
+            try:
+                ledger.prepare_addresses(self._run_dir, self._wanted, self._group)
+                self._ready = self._wanted
+            except OSError:
+                self._unready_at = now  # it is told when the note itself cannot be written
+
     def mend_due(self, now: float) -> bool:
         """Whether it is time to try again what could not be set."""
         return bool(self.problems) and now - self._mended_at >= MEND
@@ -142,7 +161,7 @@ class Holding:
         self._mended_at = now
         self._note(hold=True)
         try:
-            problems = self._addresses.acquire(wanted)
+            problems = self._set(wanted)
             failed = bool(problems) and len(self._addresses.missing(wanted)) == len(wanted)
         except OSError as error:
             problems, failed = [f"the addresses could not be set: {error.strerror}"], True
@@ -155,10 +174,20 @@ class Holding:
             return Outcome.FAILED
         return Outcome.MENDED if mended else Outcome.SET
 
+    def _set(self, wanted: tuple[VirtualAddress, ...]) -> list[str]:
+        """Set them, at once where they go by what is known, else after another look."""
+        places, self._places = self._places, None
+        if places is None or not places.lasting or (problems := self._addresses.set(places)):
+            places = self._addresses.places(wanted)
+            problems = self._addresses.set(places)
+        self._just_set = None if problems else places
+        return problems
+
     def release(self) -> bool:
         """Remove all addresses, and announce them no more; False where some are still here."""
         if self._announcer is not None:
             self._announcer.cancel()
+        self._just_set = None
         self._note(hold=False)
         try:
             problems = self._addresses.release(self._wanted)
@@ -176,7 +205,10 @@ class Holding:
         if self._announcer is None:
             return
         some = None if only is None else {entry.ip for entry in only}
-        self._announcer.begin(self._addresses.devices(self._wanted), now, some)
+        # Who has just set them knows where they are, and need not ask before the neighbours hear.
+        known, self._just_set = self._just_set, None
+        devices = self._addresses.devices(self._wanted) if known is None else known.devices()
+        self._announcer.begin(devices, now, some)
         self.step(now)
 
     def gone(self) -> bool:
@@ -223,6 +255,7 @@ class Holding:
         wants. Gives whether nothing could be set.
         """
         before, self._wanted = self._wanted, wanted
+        self._places = None
         self._carriers = self._addresses.carriers(wanted)
         if not holding or before == wanted:
             return False
@@ -236,6 +269,11 @@ class Holding:
         return False
 
     def _note(self, hold: bool) -> None:
+        if hold and self._ready == self._wanted:
+            self._ready = None
+            with contextlib.suppress(OSError):  # somebody has removed it
+                ledger.hold_prepared(self._run_dir, self._group)
+                return
         try:
             ledger.write_addresses(self._run_dir, self._wanted, hold, self._group)
         except OSError as error:

@@ -60,6 +60,11 @@ class Holdings:
         for one in self._all.values():
             one.step(now)
 
+    def make_ready(self, now: float) -> None:
+        """Do now what would make the next takeover longer."""
+        for one in self._all.values():
+            one.make_ready(now)
+
     def adopt(self, now: float) -> tuple[dict[str, bool], dict[str, bool]]:
         """See what the kernel holds.
 
