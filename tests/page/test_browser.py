@@ -242,6 +242,10 @@ def test_the_page_dies_and_comes_back_and_the_cluster_does_not_notice(
 ) -> None:
     tab = login("vera")
     expect(tab.locator("#live.on")).to_be_visible()
+    writing = login("edda")
+    writing.goto(f"{page.url}/redundancy")
+    writing.get_by_label("start_delay").fill("0.2")
+    accept(writing)
     before = (r1.pid("heart"), r1.pid("lvsd"), r1.state(), r1.holds())
     page.kill_page()
     expect(tab.locator("#live")).to_contain_text("no connection to the page")
@@ -250,6 +254,14 @@ def test_the_page_dies_and_comes_back_and_the_cluster_does_not_notice(
     page.start_page()
     tab = login("vera")
     expect(tab.locator("#live.on")).to_be_visible()
+    # What was typed and not written is there again.
+    writing = login("edda")
+    expect(writing.get_by_text("Your changes from before are here again")).to_be_visible()
+    writing.goto(f"{page.url}/redundancy")
+    expect(writing.get_by_label("start_delay")).to_have_value("0.2")
+    writing.get_by_role("link", name="Review and apply").click()
+    writing.get_by_role("button", name="Discard", exact=False).first.click()
+    expect(writing.get_by_text("Your changes are thrown away.")).to_be_visible()
 
 
 def test_a_switchover_is_ordered_and_the_page_follows(

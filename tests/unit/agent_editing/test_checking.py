@@ -46,6 +46,13 @@ def test_what_lvsd_found_is_told_as_by_hand(results: list[str], verdict: str) ->
     ]
 
 
+def test_a_program_that_does_not_run_says_nothing_of_the_server() -> None:
+    assert checking.verdict_of(1, ["web/one: DOWN: refused", "  check: connect"]) == "down"
+    assert checking.verdict_of(0, ["web/one: UP: connected"]) == "up"
+    for status, lines in ((1, ["No module named piranha"]), (1, []), (2, []), (-9, [])):
+        assert checking.verdict_of(status, lines) == "unchecked"
+
+
 def test_only_a_check_that_has_ended_since_is_the_answer() -> None:
     looks = iter([None, 9.0, 9.7, 9.8])  # 9.8 + 0.25 is after 10
     asked = []

@@ -48,8 +48,15 @@ async def by_hand(config: Path, name: str) -> Checked:
         process.kill()
         await process.wait()
         raise
-    verdict = {0: UP, 1: DOWN}.get(process.returncode or 0, UNCHECKED)
-    return Checked(verdict, output[:OUTPUT_KEPT].decode("utf-8", "replace").splitlines())
+    lines = output[:OUTPUT_KEPT].decode("utf-8", "replace").splitlines()
+    return Checked(verdict_of(process.returncode or 0, lines), lines)
+
+
+def verdict_of(status: int, lines: list[str]) -> str:
+    """Read what came of `piranha nanny`; a Python that cannot run it ends with 1 as well. Pure."""
+    if status == 1 and not any(": DOWN: " in line for line in lines):
+        return UNCHECKED
+    return {0: UP, 1: DOWN}.get(status, UNCHECKED)
 
 
 async def by_lvsd(ask: Ask, virtual: str, server: str, seen: Checked) -> Checked:
