@@ -7,13 +7,18 @@ Only for a kernel of its own: tests/lab/in-ipvs-kernel.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from piranha.control.client import Client
+from piranha.editing.checking import by_lvsd
+from piranha.gui.protocol import Checked
 
 from tests.cluster.cluster import inside, run, soon
 from tests.cluster.direct_lab import (
@@ -115,6 +120,26 @@ def test_a_server_without_the_address_is_down_on_both_routers(running: DirectClu
         assert "FWM" not in router.shown()
     assert running.ask() == {"d1", "d2"}
     assert running.ask(TUNNEL) == {"t1"}
+
+
+@pytest.mark.parametrize(("server", "verdict"), [("d1", "up"), ("d3", "down")])
+def test_the_page_has_lvsd_make_the_check_that_it_may_not_make_itself(
+    running: DirectCluster, server: str, verdict: str
+) -> None:
+    """A check that has ended since is told, be it good or bad."""
+    seen = Checked("unchecked", ["not by hand", f"  check: connect to {DIRECT}"])
+    for router in running.routers.values():
+
+        async def ask(do: str, of: DirectRouter = router, **whom: object) -> dict[str, Any]:
+            with Client(of.run_dir / "control.sock") as client:
+                return client.ask(do, **whom)
+
+        asked = time.time()
+        found = asyncio.run(by_lvsd(ask, "direct", server, seen))
+        assert found.verdict == verdict, found
+        assert found.lines[0].startswith(f"direct/{server}: {verdict.upper()}: ")
+        last = router.servers()[f"direct/{server}"]["last_check"]
+        assert last["at"] + last["seconds"] > asked
 
 
 def counted(router: DirectRouter) -> str:
