@@ -55,7 +55,9 @@ COMPILED = (".so", ".pyd", ".c", ".pyi")
 
 UNUSED = (
     *("anyio/_backends/_trio.py", "anyio/_core/_asyncio_selector_thread.py"),
-    *("anyio/_core/_subprocesses.py", "anyio/_core/_tempfile.py", "anyio/from_thread.py"),
+    *("anyio/_core/_concurrency_utils.py", "anyio/_core/_contextmanagers.py"),
+    *("anyio/_core/_futures.py", "anyio/_core/_signals.py", "anyio/_core/_subprocesses.py"),
+    *("anyio/_core/_tempfile.py", "anyio/from_thread.py"),
     *("anyio/functools.py", "anyio/itertools.py", "anyio/pytest_plugin.py"),
     *("anyio/streams/buffered.py", "anyio/streams/file.py", "anyio/streams/text.py"),
     *("anyio/to_interpreter.py", "anyio/to_process.py"),
