@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import ssl
 import time
 import urllib.error
@@ -263,13 +264,14 @@ def test_one_click_leads_back_on_both_routers(lab: Lab, login: Login) -> None:
     )
 
 
-def test_a_check_through_the_virtual_address_is_made_by_lvsd(lab: Lab) -> None:
-    """It takes a firewall mark on its packets, for which the page's editor has no right."""
+def test_a_ping_is_made_by_lvsd(lab: Lab) -> None:
+    """It takes a raw socket, for which the page's editor has no right."""
     router = active(lab)
     partner = other(router)
     before = ask(lab, router, "GET", "/api/config")[1]
-    text = before["text"].replace("virtual http {", "virtual http {\n    check_via = virtual", 1)
-    body = {"digest": before["digest"], "text": text, "why": "the way that clients take"}
+    text = re.sub(r"(?m)^    (send|expect) = .*\n", "", before["text"])
+    text = text.replace("virtual http {", "virtual http {\n    check = icmp", 1)
+    body = {"digest": before["digest"], "text": text, "why": "is it there at all?"}
     status, written = ask(lab, router, "PUT", "/api/config", **body)
     assert status == 200, written
     told: dict[str, Any] = {}
@@ -279,14 +281,14 @@ def test_a_check_through_the_virtual_address_is_made_by_lvsd(lab: Lab) -> None:
         return bool(told.get("verdict") == "up")
 
     try:
-        soon(seen, "its helper service is there")
+        soon(seen, "lvsd has the new check")
     finally:
         print(told)
         back = {"digest": written["digest"], "text": before["text"], "why": "as it was"}
         status, _written = ask(lab, router, "PUT", "/api/config", **back)
     assert status == 200
     assert told["lines"][0].startswith("http/web1: UP: ")
-    assert any("by way of 192.0.2.21:80 (nat)" in line for line in told["lines"]), told
+    assert any(line.startswith("  check: icmp at 192.0.2.21") for line in told["lines"]), told
     assert any(line.startswith("  by:    lvsd") for line in told["lines"]), told
 
     theirs = ask(lab, router, "GET", "/api/partner/config")[1]
