@@ -23,7 +23,9 @@ PasswordAuthentication no
 KbdInteractiveAuthentication no
 PermitRootLogin prohibit-password
 PrintMotd no
+SetEnv SHLVL=1
 """
+"""SHLVL: else a login shell that is bash reads root's own settings, which may take its time."""
 
 
 class Sshd:
