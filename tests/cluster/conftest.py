@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: piranha.lvs founders
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What several tests of hearts start with: the network, and two hearts in it."""
+"""What several tests start with: a network with two hearts in it, or a whole cluster."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster.cluster import Cluster, Router
 from tests.cluster.heart_lab import Heart, Net, network, settle, two_hearts
 
 Three = tuple[Net, Heart, Heart]
@@ -36,3 +37,39 @@ def settled(three: Three) -> Three:
     backup.start()
     settle(primary, backup)
     return three
+
+
+@pytest.fixture(scope="module")
+def built() -> Iterator[Cluster]:
+    """Two routers, two real servers and a client for all tests of a file; no agent runs yet."""
+    made = Cluster(Path("/run/cluster-test"))
+    try:
+        made.up()
+        yield made
+    finally:
+        made.down()
+
+
+@pytest.fixture
+def cluster(built: Cluster, request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """The cluster with both agents as they are when started; those that run, if they are so."""
+    if not built.as_started():
+        built.stop()
+        built.write()
+        built.start()
+    try:
+        yield built
+    finally:
+        for router in built.routers.values():
+            print(f"--- log of {router.name}\n{router.log()}")
+            (router.folder / "log").write_text("", encoding="utf-8")
+
+
+@pytest.fixture
+def r1(cluster: Cluster) -> Router:
+    return cluster.routers["r1"]
+
+
+@pytest.fixture
+def r2(cluster: Cluster) -> Router:
+    return cluster.routers["r2"]

@@ -138,7 +138,7 @@ class Net:
             lines.append(f"link add {port} type veth peer name {device} netns {name}")
             lines.append(f"link set {port} master {bridge} up")
         ip("-n", self.switch, "-batch", "-", text="\n".join(lines))
-        for name, _unused, _unused, device, addresses in cables:
+        for name, _port, _bridge, device, addresses in cables:
             lines = ["link set lo up", f"link set {device} up"]
             for address in addresses:
                 nodad = "nodad" if ":" in address else ""

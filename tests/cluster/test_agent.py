@@ -10,8 +10,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -33,45 +31,10 @@ MOST_GAP = 2.5
 """Seconds that clients may be without an answer when a router dies (0.5 / 1.5 s)."""
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    made = Cluster(Path("/run/cluster-test"))
-    try:
-        made.up()
-        yield made
-    finally:
-        made.down()
-
-
 @pytest.fixture
 def anew(built: Cluster) -> None:
     """Agents that have lost no process yet: pulse waits longer after each end in a row."""
     built.stop()
-
-
-@pytest.fixture
-def cluster(built: Cluster, request: pytest.FixtureRequest) -> Iterator[Cluster]:
-    """The cluster with both agents as they are when started; those that run, if they are so."""
-    if not built.as_started():
-        built.stop()
-        built.write()
-        built.start()
-    try:
-        yield built
-    finally:
-        for router in built.routers.values():
-            print(f"--- log of {router.name}\n{router.log()}")
-            (router.folder / "log").write_text("", encoding="utf-8")
-
-
-@pytest.fixture
-def r1(cluster: Cluster) -> Router:
-    return cluster.routers["r1"]
-
-
-@pytest.fixture
-def r2(cluster: Cluster) -> Router:
-    return cluster.routers["r2"]
 
 
 def test_requests_reach_both_servers(cluster: Cluster, r1: Router, r2: Router) -> None:

@@ -126,10 +126,11 @@ def webs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Web]]:
     with networks():
         made = {name: Web(name, tmp_path_factory.mktemp("web")) for name in SERVERS}
         echoes = [Echo(name) for name in SERVERS]
-        for one in (*made.values(), *echoes):
+        servers: list[Web | Echo] = [*made.values(), *echoes]
+        for one in servers:
             one.start()
         yield made
-        for one in (*made.values(), *echoes):
+        for one in servers:
             one.stop()
 
 

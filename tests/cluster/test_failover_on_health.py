@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -21,13 +20,12 @@ pytestmark = pytest.mark.whole
 
 
 @pytest.fixture
-def cluster() -> Iterator[Cluster]:
-    made = Cluster(Path("/run/cluster-test"))
-    try:
-        made.up()
-        yield made
-    finally:
-        made.down()
+def cluster(built: Cluster) -> Iterator[Cluster]:
+    """The cluster with all cables and without an agent."""
+    yield built
+    built.stop()
+    for router in built.routers.values():
+        cut(router, up=True)
 
 
 def cut(router: Router, up: bool = False) -> None:

@@ -258,7 +258,6 @@ def test_reload_by_hup_changes_addresses_and_times_of_both_and_a_bad_file_nothin
     here.stop()
     soon(lambda: there.has(OTHER), "the standby takes the new one")
     runs(there, *ALL)
-    cluster.text = ""
 
 
 @pytest.mark.parametrize("cluster", [APART], indirect=True)

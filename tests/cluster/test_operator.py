@@ -10,10 +10,7 @@ import time
 from pathlib import Path
 
 from tests.cluster.cluster import DEADTIME, SERVERS, Cluster, Router, run, soon
-from tests.cluster.test_agent import built, cluster, r1, r2
 from tests.cluster.traffic import summary
-
-__all__ = ["built", "cluster", "r1", "r2"]  # fixtures
 
 
 def piranha(router: Router, *words: str, check: bool = True) -> str:

@@ -20,11 +20,8 @@ from typing import Any
 import pytest
 
 from tests.cluster.cluster import CONFIG, DEADTIME, Cluster, Router, inside, soon
-from tests.cluster.test_agent import built, cluster, r1, r2
 from tests.cluster.test_operator import weight
 from tests.cluster.traffic import summary
-
-__all__ = ["built", "cluster", "r1", "r2"]  # fixtures
 
 PAGE, STRANGER = 3636, 65534
 ASK = """

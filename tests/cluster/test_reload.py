@@ -72,9 +72,8 @@ def test_the_partner_tells_of_a_difference_until_it_is_gone(settled: Three) -> N
     text = primary.config.read_text()
     reload(primary, text.replace(VIRTUAL6, "2001:db8::101"))
     for heart, other in ((primary, PUBLIC[1]), (backup, PUBLIC[0])):
-        heart.until(
-            lambda h=heart, o=other: any(f"on {o} differ" in t for t in h.state["problems"])
-        )  # type: ignore[misc]
+        said = f"on {other} differ"
+        heart.until(lambda h=heart, s=said: any(s in t for t in h.state["problems"]))  # type: ignore[misc]
         assert heart.state["digest"] != heart.state["peer"]["digest"]
         logged = [text for text in heart.events if "differ" in text]
         assert len(logged) == 1, "once, however long it lasts"

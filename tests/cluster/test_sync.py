@@ -58,7 +58,7 @@ def cluster(built: Cluster) -> Iterator[Cluster]:
 def halves(router: Router) -> set[tuple[str, ...]]:
     """Give role, interface and id of each half, as ipvsadm tells them."""
     lines = run(*inside(router.name, "ipvsadm", "-Ln", "--daemon")).splitlines()
-    found = set()
+    found: set[tuple[str, ...]] = set()
     for line in lines:
         words = line.replace(",", "").replace(")", "").replace("(", "").split()
         told = dict(word.split("=", 1) for word in words if "=" in word)

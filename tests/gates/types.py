@@ -38,6 +38,7 @@ def parts() -> list[Part]:
         Part("agent", "3.11", ("-p", "piranha"), (TYPES,)),
         Part("gates", "3.11", ("-p", "tests.gates"), (ROOT,)),
     ]
+    found.append(Part("cluster", "3.11", ("-p", "tests.cluster"), (TYPES, ROOT)))
     if lab_targets:
         found.append(Part("lab", "3.11", lab_targets, (lab,)))
     helper = ROOT / "roles/piranha_realserver/files/piranha_realserver.py"
