@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
 from piranha.core.lvs_cf import api
 from piranha.net.addresses import VirtualAddress
+from piranha.pulse import reading
 from piranha.pulse.heart_settings import HeartSettings, Route, SettingsError, extract
 from piranha.pulse.wire import Role
 
@@ -154,3 +157,30 @@ def test_beside_a_router_of_old_there_are_two_paths_at_most() -> None:
     assert not settings().timing.classic
     alone = TEXT.replace("backup_active = 1", "backup_active = 0")
     assert not settings("heartbeat_format = classic\n" + alone).timing.classic
+
+
+def test_what_pulse_found_before_the_fork_is_not_found_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "lvs.cf"
+    text = TEXT.replace("heartbeat_port = 1050", "heartbeat_port = 1051")
+    path.write_text(text)
+    reading.prepare(path)
+    monkeypatch.setattr(reading, "outline", lambda _config: pytest.fail("it is found again"))
+    own = frozenset({ip_address("192.0.2.12")})
+    found = extract(reading.load(text).config, own, reading.outlined(text))
+    anew = settings(text, "192.0.2.12")
+    assert (found.role, found.digest, found.groups) == (Role.BACKUP, anew.digest, anew.groups)
+
+
+def test_the_digest_is_that_of_the_canonical_text() -> None:
+    text = api.write(api.load(TEXT).config)
+    assert settings().digest == hashlib.sha256(text.encode()).digest()[:8]
+
+
+def test_what_cannot_be_prepared_is_the_heart_s_to_refuse(tmp_path: Path) -> None:
+    path = tmp_path / "lvs.cf"
+    path.write_text(TEXT.replace("192.0.2.101 eth0", "name.example eth0"))
+    reading.prepare(path)
+    with pytest.raises(SettingsError, match=r"name\.example is a name"):
+        reading.outlined(path.read_text())
