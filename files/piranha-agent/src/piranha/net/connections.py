@@ -84,16 +84,19 @@ def parse(line: bytes) -> Connection | None:
     if protocol is None:
         return None
     try:
+        client_port, left = int(columns[2], 16), int(columns[8])
+        template = client_port == 0
+        state = _state(protocol, columns[7], template)
+        # First of all, since most of a busy router's table has ended, and while it is read again
+        # nobody has the addresses.
+        ended = not template and protocol == _TCP and left + FRESH < _ENDED.get(state or 0, 0)
+        if state is None or ended:
+            return None
         client, virtual, server = (_address(columns[at]) for at in (1, 3, 5))
-        client_port, virtual_port, server_port = (int(columns[at], 16) for at in (2, 4, 6))
-        left = int(columns[8])
+        virtual_port, server_port = int(columns[4], 16), int(columns[6], 16)
     except ValueError:
         return None
     if not len(client) == len(virtual) == len(server):
-        return None
-    template = client_port == 0
-    state = _state(protocol, columns[7], template)
-    if state is None or (not template and left + FRESH < _ENDED.get(state, 0) and protocol == _TCP):
         return None
     return Connection(
         protocol,
