@@ -41,8 +41,9 @@ LONGEST_STALL = 0.5
 """Seconds without a receipt after which a partner is not waited for; see `limits`."""
 LONGEST_READ = 0.25
 """Seconds for reading the table, while we say nothing; see `limits`."""
-LONGEST_BETWEEN = 0.1
-"""Seconds that it may take while nobody has the addresses; see `limits`."""
+LONGEST_BETWEEN = 0.25
+"""Seconds that it may take while nobody has the addresses; see `limits`. It ends with the last
+receipt, so that all of it is taken by busy machines only, where less has cost connections."""
 
 _SEQUENCE = struct.Struct("!Q")
 _PROTOCOL = {"tcp": 6, "udp": 17}
