@@ -97,8 +97,10 @@ class Arrival:
         is sent again.
         """
         end = time.monotonic() + self._limits.between
-        while self._waits and not self._fetched() and time.monotonic() < end:
+        while self._waits and time.monotonic() < end:
             time.sleep(GLANCE)
+            if self._fetched():
+                time.sleep(GLANCE)  # the last of it is being read
 
     def _fetched(self) -> bool:
         self._waits = not self._backup.taken()
