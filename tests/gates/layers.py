@@ -184,8 +184,8 @@ def _integration_in_kernel() -> tuple[str, ...]:
 
 
 WITHOUT_IPVS = (
-    *("addresses", "classic", "differences", "heart", "neighbours", "news", "orders", "reload"),
-    "witness",
+    *("addresses", "bring_back", "classic", "differences", "heart", "neighbours", "news"),
+    *("orders", "reload", "witness"),
 )
 """Files in tests/cluster that need namespaces but no table: they run in the kernel that is here."""
 
