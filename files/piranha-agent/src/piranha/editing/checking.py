@@ -24,6 +24,15 @@ OUTPUT_KEPT = 64 * 1024
 PAUSE = 0.2
 """Seconds between two looks whether lvsd's check has ended."""
 
+SOURCES = Path(__file__).resolve().parents[2]
+RUN = """\
+import sys
+sys.path.insert(0, sys.argv.pop(1))
+from piranha.cli import main
+sys.exit(main())
+"""
+"""Runs the version of the agent that this process is of: an installed one is on nobody's path."""
+
 UP, DOWN, UNCHECKED = "up", "down", "unchecked"
 BY_LVSD = "  by:    lvsd, since this check takes a right that the page's editor has not"
 _VERDICTS = {"good": (UP, "UP"), "bad": (DOWN, "DOWN"), "unknown": (UNCHECKED, "NOT CHECKED")}
@@ -34,7 +43,8 @@ Ask = Callable[..., Awaitable[dict[str, Any]]]
 
 async def by_hand(config: Path, name: str) -> Checked:
     """Run `piranha nanny`; TimeoutError."""
-    argv = [sys.executable, "-m", "piranha", "nanny", "--config", str(config), "--", name]
+    argv = [sys.executable, "-I", "-c", RUN, str(SOURCES), "nanny"]
+    argv += ["--config", str(config), "--", name]
     process = await asyncio.create_subprocess_exec(
         *argv,
         stdin=asyncio.subprocess.DEVNULL,
