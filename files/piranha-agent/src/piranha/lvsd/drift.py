@@ -60,6 +60,8 @@ class Glance:
         """Nothing is read yet."""
         self._path = path
         self._seen: Prints | None = None
+        self._first: bytes | None = None
+        """The first text, until a second one has come: a start need not wait for its meaning."""
         self._doubted: set[ServiceKey] = set()
 
     def doubt(self, keys: Iterable[ServiceKey]) -> None:
@@ -74,15 +76,19 @@ class Glance:
 
         Unknown are the first look, and a file that cannot be read: read the whole table then.
         """
-        before = self._seen
         try:
-            self._seen = now = prints(self._path.read_bytes())
+            text = self._path.read_bytes()
         except OSError:
-            self._seen = None
+            self._seen = self._first = None
             return None
         doubted, self._doubted = self._doubted, set()
-        if before is None:
+        if self._first is not None:
+            self._seen, self._first = prints(self._first), None
+        if self._seen is None:
+            self._first = text
             return None
+        before, self._seen = self._seen, prints(text)
+        now = self._seen
         known = set(keys)
         if now == before:
             return doubted & known
