@@ -261,7 +261,7 @@ def _lab() -> list[Step]:
 
 
 SCENARIOS = (
-    "nat", "direct", "tunnel", "failover", "operations", "page", "check_first_run",
+    "nat", "direct", "tunnel", "failover", "fos", "operations", "page", "check_first_run",
     "two_clusters", "remove",
 )
 """Those in molecule/; the first alone stands for them in `make test`."""
