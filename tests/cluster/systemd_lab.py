@@ -5,8 +5,8 @@
     with systemd() as machine: machine.run("systemctl", "start", "x.service")
 
 It must not do anything for the machine that it runs on: it knows no unit of the distribution (those
-would empty /tmp, for one), has /run, /tmp, /var and /opt of its own, and a control group of its
-own as its root. Run as a program this file is what becomes systemd.
+would empty /tmp, for one), has /run, /tmp, /var and /opt of its own, the checkout in /srv, and a
+control group of its own as its root. Run as a program this file is what becomes systemd.
 """
 
 from __future__ import annotations
@@ -34,6 +34,15 @@ TARGETS = (
 
 UNITS = Path("/run/systemd/system")
 PATIENCE = 60.0
+ROOT = Path(__file__).resolve().parents[2]
+CHECKOUT = Path("/srv")
+"""Where the checkout stands there: a sandbox hides homes, and /var is this machine's own."""
+
+
+def there(path: str | Path) -> str:
+    """Give the place there of a file; its own where it is not in the checkout."""
+    real = Path(path)
+    return str(CHECKOUT / real.relative_to(ROOT) if real.is_relative_to(ROOT) else real)
 
 
 class Machine:
@@ -118,6 +127,7 @@ def _booted(process: subprocess.Popen[bytes]) -> int:
 def _become() -> None:
     """Lay out what systemd wants to find, and become it."""
     subprocess.run(["mount", "--make-rprivate", "/"], check=True, timeout=20)
+    subprocess.run(["mount", "--bind", ROOT, CHECKOUT], check=True, timeout=20)
     for folder in ("/run", "/tmp", "/var", "/opt"):  # noqa: S108 - to be covered
         subprocess.run(["mount", "-t", "tmpfs", "own", folder], check=True, timeout=20)
     subprocess.run(["mount", "-t", "cgroup2", "own", "/sys/fs/cgroup"], check=True, timeout=20)

@@ -24,7 +24,7 @@ import jinja2
 import pytest
 
 from tests.cluster.cluster import COMPILED, CONFIG, ROOT, SOURCES
-from tests.cluster.systemd_lab import UNITS, Machine, systemd
+from tests.cluster.systemd_lab import UNITS, Machine, systemd, there
 
 EDITOR, PAGE = "piranha-editor.service", "piranha-gui.service"
 HERE = Path("/opt/piranha-test")
@@ -37,7 +37,7 @@ NAMES = {
     "__piranha_router_gui_user": "piranha-gui",
     "__piranha_router_unit": "piranha-pulse.service",
     "__piranha_router_editor_unit": EDITOR,
-    "__piranha_router_launcher": f"/usr/bin/env {sys.executable} -m piranha",
+    "__piranha_router_launcher": f"/usr/bin/env {there(sys.executable)} -m piranha",
     "__piranha_router_key_file": "/etc/piranha/heartbeat.key",
     "__piranha_router_state": "/var/lib/piranha",
 }
@@ -82,7 +82,7 @@ def unit(name: str) -> str:
     environment.filters["comment"] = lambda text: f"# {text}"
     environment.filters["dirname"] = os.path.dirname
     text = environment.from_string(template.read_text(encoding="utf-8")).render(NAMES)
-    env = f"Environment=PYTHONPATH={SOURCES} PYTHONPYCACHEPREFIX={COMPILED}\n"
+    env = f"Environment=PYTHONPATH={there(SOURCES)} PYTHONPYCACHEPREFIX={COMPILED}\n"
     return text.replace("[Service]\n", f"[Service]\n{env}")
 
 
@@ -145,8 +145,8 @@ def site() -> Iterator[Site]:
         machine.run(*request, "-keyout", f"{home}/gui.key", "-out", f"{home}/gui.crt")
         machine.run("chown", "root:piranha-gui", f"{home}/gui.key")
         machine.run("chmod", "0640", f"{home}/gui.key")
-        piranha = ["env", f"PYTHONPATH={SOURCES}", sys.executable, "-m", "piranha", "passwd"]
-        words = ["--file", f"{home}/gui-users", "token", "test", "--role", "edit"]
+        piranha = ["env", f"PYTHONPATH={there(SOURCES)}", there(sys.executable), "-m", "piranha"]
+        words = ["passwd", "--file", f"{home}/gui-users", "token", "test", "--role", "edit"]
         made.token = machine.run(*piranha, *words)
         for name in (EDITOR, PAGE):
             machine.write(UNITS / name, unit(name))

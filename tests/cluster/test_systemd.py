@@ -22,7 +22,7 @@ from piranha.control.client import Client, Refused, Unreachable
 
 from tests.cluster.cluster import COMPILED, ROOT, SOURCES, run
 from tests.cluster.sshd import Sshd
-from tests.cluster.systemd_lab import UNITS, Machine, systemd
+from tests.cluster.systemd_lab import UNITS, Machine, systemd, there
 
 TEMPLATES = ROOT / "roles/piranha_router/templates"
 PULSE, WEB, METRICS = "piranha-pulse.service", "piranha-fos-db.service", "piranha-metrics.service"
@@ -83,7 +83,7 @@ def unit(name: str = PULSE) -> str:
     """Give the role's unit with the checkout's paths in it."""
     text = (TEMPLATES / f"{name}.j2").read_text(encoding="utf-8")
     values = {
-        "__piranha_router_launcher": f"/usr/bin/env {sys.executable} -m piranha",
+        "__piranha_router_launcher": f"/usr/bin/env {there(sys.executable)} -m piranha",
         "piranha_router_config_file": f"{HERE}/lvs.cf",
         "piranha_router_metrics": f"127.0.0.1:{METRICS_PORT}",
         "piranha_router_metrics | regex_replace('^.*:', '')": str(METRICS_PORT),
@@ -92,7 +92,7 @@ def unit(name: str = PULSE) -> str:
     for variable, value in values.items():
         text = text.replace(f"{{{{ {variable} }}}}", value)
     text = re.sub(r"\{\{.*?\}\}", "", text)
-    env = f"Environment=PYTHONPATH={SOURCES} PYTHONPYCACHEPREFIX={COMPILED}\n"
+    env = f"Environment=PYTHONPATH={there(SOURCES)} PYTHONPYCACHEPREFIX={COMPILED}\n"
     return text.replace("[Service]\n", f"[Service]\n{env}")
 
 
@@ -133,11 +133,18 @@ class Pulse:
         return [line.split() for line in self.machine.read(HERE / "notified").splitlines()]
 
 
-@pytest.fixture
-def pulse() -> Iterator[Pulse]:
+@pytest.fixture(scope="module")
+def machine_with_pulse() -> Iterator[Pulse]:
     with agent(CONFIG) as made:
-        soon(lambda: made.db() == "running", "redis runs")
         yield made
+
+
+@pytest.fixture
+def pulse(machine_with_pulse: Pulse) -> Pulse:
+    """The agent with its service; begun anew where a test has stopped it."""
+    machine_with_pulse.machine.run("systemctl", "start", "--no-block", PULSE)
+    soon(lambda: machine_with_pulse.db() == "running", "redis runs")
+    return machine_with_pulse
 
 
 @contextmanager
