@@ -327,10 +327,13 @@ class FosCluster(Cluster):
         )
         soon(lambda: other.state() == "standby", f"{other.name} is standby")
         soon(lambda: not other.running(), f"{other.name} runs nothing")
-        soon(
-            lambda: all(other.service(name).get("state") == "stopped" for name in PORTS),
-            f"{other.name} says that nothing runs",
-        )
+        try:
+            soon(
+                lambda: all(other.service(name).get("state") == "stopped" for name in PORTS),
+                f"{other.name} says that nothing runs",
+            )
+        except AssertionError as error:
+            raise AssertionError(f"{error}, but {other.status().get('fos')}") from None
 
     def stop(self) -> None:
         """Stop both agents and services and make everything as it was."""

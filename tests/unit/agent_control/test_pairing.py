@@ -128,3 +128,17 @@ def test_after_a_resignation_fos_holds_nothing_whatever_the_heart_said_last() ->
     assert fos.asked[-1][1]["partnered"] is True
     pairing.look()
     assert len(fos.asked) == 2
+
+
+def test_the_heart_is_told_of_a_group_when_a_reload_has_given_it_that_group_too() -> None:
+    """It forgets what it is told of a group that it has not: the partner would wait for ever."""
+    heart, fos, pairing = paired()
+    heart.state = state(True, state="standby", services=WORD)
+    fos.state = said()
+    fos.state["groups"].append({**said()["groups"][0], "name": "db"})
+    pairing.look()
+    assert heart.asked == [SAY]
+    heart.state["groups"].append({**heart.state["groups"][0], "name": "db"})
+    pairing.look()
+    pairing.look()
+    assert heart.asked == [SAY, ("say", {"groups": {"": WORD, "db": WORD}})]

@@ -9,10 +9,10 @@ do with pulse and with files is daemon.py's matter.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from typing import Protocol
 
+from piranha.commands.command import Result as Ended
 from piranha.commands.runner import Runner
 from piranha.nanny.engine import Engine
 from piranha.nanny.outcome import Result
@@ -52,7 +52,7 @@ class Group:
         self._house = house
         self._verdicts = Verdicts()
         self._engine = Engine(self._result)
-        self._commands: dict[str, asyncio.Task[None]] = {}
+        self._commands: dict[str, asyncio.Task[Ended]] = {}
         self._listened: set[str] = set()
         """Services that were seen on their ports."""
         self._tests: set[asyncio.Task[None]] = set()
@@ -84,26 +84,33 @@ class Group:
             if deed.act is Act.CANCEL:
                 self._commands[deed.service.name].cancel()
             elif deed.act is not None:
-                work = asyncio.get_running_loop().create_task(self._command(deed.act, deed.service))
-                self._commands[deed.service.name] = work
+                self._begin(deed.act, deed.service)
         self.watch()
         self._house.changed()
 
-    async def _command(self, act: Act, service: Service) -> None:
+    def _begin(self, act: Act, service: Service) -> None:
+        work = asyncio.get_running_loop().create_task(self._command(act, service))
+        self._commands[service.name] = work
+        # Not the end of the task's own text: what is cancelled before its first step has no text.
+        work.add_done_callback(lambda ended: self._ended(act, service, ended))
+
+    async def _command(self, act: Act, service: Service) -> Ended:
         entry = next(e for e in self.board.entries if e.service.name == service.name)
         state = "active" if self.board.role_now.holding else "standby"
+        if act is Act.START:
+            return await hands.start(self._house.runner, service)
+        return await hands.stop(
+            self._house.runner,
+            service,
+            state,
+            ran=entry.ran,
+            listened=service.name in self._listened,
+        )
+
+    def _ended(self, act: Act, service: Service, work: asyncio.Task[Ended]) -> None:
         ok, words = False, "was cancelled"
-        with contextlib.suppress(asyncio.CancelledError):
-            if act is Act.START:
-                result = await hands.start(self._house.runner, service)
-            else:
-                result = await hands.stop(
-                    self._house.runner,
-                    service,
-                    state,
-                    ran=entry.ran,
-                    listened=service.name in self._listened,
-                )
+        if not work.cancelled():
+            result = work.result()
             ok, words = result.ok, f"{result.words} ({result.seconds:.2f} s)"
         group = self._house.owner(service.name) or self
         group.carry(group.board.done(service.name, act, ok, words, clock()))

@@ -60,8 +60,11 @@ class Pairing:
         if fos.state is None:
             return
         groups = _groups(fos.state)
-        self._ask(heart, "say", {"groups": {one.get("name"): one.get("word") for one in groups}})
         here = {str(one.get("name")): one.get("holding") for one in _groups(heart.state or {})}
+        # A group that a reload adds may be in fos first: the heart is told when it has it too.
+        words = {name: one.get("word") for one in groups if (name := str(one.get("name"))) in here}
+        if words:
+            self._ask(heart, "say", {"groups": words})
         for one in groups:
             self._let_go(str(one.get("name")), one, here)
 
