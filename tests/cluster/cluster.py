@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from piranha.control.client import Client, Refused, Unreachable
 
@@ -104,6 +104,29 @@ def run(
 def inside(host: str, *argv: str) -> list[str]:
     """Give the command line that runs `argv` on a host."""
     return ["ip", "netns", "exec", host, *argv]
+
+
+class Place(Protocol):
+    """Namespaces, and what is in them."""
+
+    def up(self) -> None:
+        """Make them."""
+
+    def down(self) -> None:
+        """Remove them, also where making them has failed half-way."""
+
+
+Made = TypeVar("Made", bound=Place)
+
+
+@contextlib.contextmanager
+def standing(made: Made) -> Iterator[Made]:
+    """Make a place, give it, and remove it."""
+    try:
+        made.up()
+        yield made
+    finally:
+        made.down()
 
 
 def soon(what: Callable[[], object], why: str, limit: float = 60.0) -> None:

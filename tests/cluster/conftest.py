@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.cluster import Cluster, Router
+from tests.cluster.cluster import Cluster, Router, standing
 from tests.cluster.heart_lab import Heart, Net, network, settle, two_hearts
 
 Three = tuple[Net, Heart, Heart]
@@ -42,12 +42,8 @@ def settled(three: Three) -> Three:
 @pytest.fixture(scope="module")
 def built() -> Iterator[Cluster]:
     """Two routers, two real servers and a client for all tests of a file; no agent runs yet."""
-    made = Cluster(Path("/run/cluster-test"))
-    try:
-        made.up()
+    with standing(Cluster(Path("/run/cluster-test"))) as made:
         yield made
-    finally:
-        made.down()
 
 
 @pytest.fixture

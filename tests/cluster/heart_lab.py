@@ -29,6 +29,8 @@ from piranha.net.rtnetlink import Held, Netlink
 from piranha.pulse import heart, reading
 from piranha.pulse.resign import resign
 
+from tests.cluster.cluster import standing
+
 VIRTUAL, VIRTUAL6, GATEWAY = "192.0.2.100", "2001:db8::100", "198.51.100.1"
 ALL = {VIRTUAL, VIRTUAL6, GATEWAY}
 PUBLIC = ("192.0.2.11", "192.0.2.12")
@@ -363,15 +365,9 @@ def pause(seconds: float, *hearts: Heart) -> None:
             one.hear(0.01)
 
 
-@contextlib.contextmanager
-def network() -> Iterator[Net]:
+def network() -> contextlib.AbstractContextManager[Net]:
     """Give the network, and remove it."""
-    net = Net()
-    try:
-        net.up()
-        yield net
-    finally:
-        net.down()
+    return standing(Net())
 
 
 @contextlib.contextmanager

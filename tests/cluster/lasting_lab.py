@@ -35,6 +35,7 @@ from tests.cluster.cluster import (
     inside,
     run,
     soon,
+    standing,
 )
 
 SYNCED, PACKETS = 4.0, 4
@@ -158,14 +159,10 @@ def by_age(found: list[Lasting]) -> str:
 @contextlib.contextmanager
 def built(config: str = SYNCED_CONFIG) -> Iterator[Cluster]:
     """Make the cluster, both agents running and both kernels receiving."""
-    cluster = Cluster(Path("/run/cluster-test"))
-    try:
-        cluster.up()
+    with standing(Cluster(Path("/run/cluster-test"))) as cluster:
         prepare(cluster)
         start(cluster, config)
         yield cluster
-    finally:
-        cluster.down()
 
 
 def start(cluster: Cluster, config: str = SYNCED_CONFIG) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.cluster import DEADTIME, PRIVATE, PUBLIC, VIRTUAL, run, soon
+from tests.cluster.cluster import DEADTIME, PRIVATE, PUBLIC, VIRTUAL, run, soon, standing
 from tests.cluster.fos_lab import OTHER, PORTS, FosCluster, FosRouter, config
 from tests.cluster.traffic import summary
 
@@ -30,12 +30,8 @@ HANGING = config(stop={"db": "/usr/bin/sleep 600"}, stop_timeout=1)
 
 @pytest.fixture(scope="module")
 def built() -> Iterator[FosCluster]:
-    made = FosCluster(Path("/run/cluster-test"))
-    try:
-        made.up()
+    with standing(FosCluster(Path("/run/cluster-test"))) as made:
         yield made
-    finally:
-        made.down()
 
 
 @pytest.fixture

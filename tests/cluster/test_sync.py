@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.cluster.cluster import CONFIG, ROOT, Cluster, Router, inside, run, soon
+from tests.cluster.cluster import CONFIG, ROOT, Cluster, Router, inside, run, soon, standing
 
 SYNCED = 4.0
 """Seconds of age, and 4 packets, after which the partner's kernel knows a connection."""
@@ -27,16 +27,12 @@ def config(interface: str = "eth1", number: int = 7, on: int = 1) -> str:
 
 @pytest.fixture(scope="module")
 def built() -> Iterator[Cluster]:
-    made = Cluster(Path("/run/cluster-test"))
-    try:
-        made.up()
+    with standing(Cluster(Path("/run/cluster-test"))) as made:
         switches = yaml.safe_load(DEFAULTS.read_text(encoding="utf-8"))["piranha_router_sysctls"]
         for name in made.routers:
             for key, value in switches.items():
                 run(*inside(name, "sysctl", "-q", "-w", f"{key}={value}"))
         yield made
-    finally:
-        made.down()
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from piranha.control.client import Client
 from piranha.editing.checking import by_lvsd
 from piranha.gui.protocol import Checked
 
-from tests.cluster.cluster import inside, run, soon
+from tests.cluster.cluster import inside, run, soon, standing
 from tests.cluster.direct_lab import (
     DIRECT,
     PORT,
@@ -45,12 +45,8 @@ CHANGE = re.compile(r"real server .* is (UP|DOWN)")
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DirectCluster]:
-    made = DirectCluster(tmp_path_factory.mktemp("direct"))
-    try:
-        made.up()
+    with standing(DirectCluster(tmp_path_factory.mktemp("direct"))) as made:
         yield made
-    finally:
-        made.down()
 
 
 @pytest.fixture

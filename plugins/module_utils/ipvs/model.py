@@ -200,9 +200,7 @@ class ServerKey(Value, _ServerKey):
     __slots__ = ()
 
     def __new__(cls, address: str, port: int) -> ServerKey:
-        place = f"real server {address}:{port}"
-        if ":" in str(address):
-            place = f"real server {endpoint(str(address), port)}"
+        place = f"real server {endpoint(str(address), port)}"
         family, normal = known_address(place, address)
         return cls._make((family, normal, within(place, "port", port, 0, HIGHEST_PORT)))
 

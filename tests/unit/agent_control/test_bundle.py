@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import ast
 import fnmatch
 import hashlib
 import importlib.metadata
@@ -23,6 +22,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from roles.piranha_router.files import piranha_unpack
+from tests.unit.imports import imported
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -142,17 +142,11 @@ def test_what_is_not_pinned_is_refused(bundle: ModuleType, line: str) -> None:
 
 def test_the_requirements_are_what_the_sources_import(bundle: ModuleType) -> None:
     """Neither a dependency that no target has, nor one that nobody needs."""
-    imported = set()
-    for path in (ROOT / "files/piranha-agent/src").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import):
-                imported |= {alias.name.split(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.level == 0:
-                imported.add(str(node.module).split(".", maxsplit=1)[0])
-    assert "asyncio" in imported
+    found = imported(ROOT / "files/piranha-agent/src")
+    assert "asyncio" in found
     text = (ROOT / "files/piranha-agent/requirements.txt").read_text(encoding="utf-8")
     pinned_names = {pin.name for pin in bundle.pins(text)}
-    needed = imported - set(sys.stdlib_module_names) - {"piranha"}
+    needed = found - set(sys.stdlib_module_names) - {"piranha"}
     for name in pinned_names:
         needed |= needs_of(name)
     assert needed - {ONLY_FOR_NAMES} == pinned_names

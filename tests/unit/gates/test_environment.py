@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
-import ast
 import sys
 from pathlib import Path
 
 import yaml
+
+from tests.unit.imports import imported
 
 ROOT = Path(__file__).resolve().parents[3]
 ANSIBLE = {"ansible", "ansible_collections", "yaml", "jinja2"}
@@ -27,12 +28,6 @@ def test_an_execution_environment_needs_nothing_more() -> None:
 
 
 def test_no_plugin_imports_what_ansible_core_does_not_bring() -> None:
-    imported = set()
-    for path in (ROOT / "plugins").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import):
-                imported |= {alias.name.partition(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.level == 0:
-                imported.add(str(node.module).partition(".")[0])
-    assert imported - set(sys.stdlib_module_names) - ANSIBLE == set()
-    assert "ansible" in imported
+    found = imported(ROOT / "plugins")
+    assert found - set(sys.stdlib_module_names) - ANSIBLE == set()
+    assert "ansible" in found
