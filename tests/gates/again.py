@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Read from pytest's log what failed and why, and decide whether a few tests are tried once more.
 
-Tests in user-mode Linux measure seconds on machines that are not ours: another's load can fail
+Tests wait for other processes and threads on machines that are not ours: another's load can fail
 one. What passes alone, once more, does not stop the run, but it is not passed over in silence: the
 closing table counts it as unsteady and names it, for somebody to mend.
 """

@@ -69,8 +69,8 @@ def _lint() -> list[Step]:
 
 def _unit() -> list[Step]:
     pytest = ("-q", "--color=no", "--numprocesses=3")  # many wait more than they compute
-    whole = _tool("python", "-m", "pytest", *pytest, "tests/unit")
-    steps = [Step("python 3.11", whole, 600, count=pytest_count)]
+    run = _tool("python", "-m", "pytest", *pytest)
+    steps = [Step("python 3.11", (*run, "tests/unit"), 600, count=pytest_count, again=run)]
     if python39() is None:
         steps.append(Step("python 3.9", unless="no Python 3.9 on this machine"))
     else:
@@ -115,9 +115,8 @@ def _gates() -> list[Step]:
 
 
 def _plays(which: str) -> Step:
-    argv = _tool("python", "-m", "pytest", "-q", "--color=no", "--numprocesses=2", "-m", which,
-                 "tests/plays")
-    return Step("plays", argv, limit=300, count=pytest_count)
+    run = _tool("python", "-m", "pytest", "-q", "--color=no", "--numprocesses=2")
+    return Step("plays", (*run, "-m", which, "tests/plays"), 300, count=pytest_count, again=run)
 
 
 INTEGRATION = ("filters", "lvs_cf")
@@ -244,8 +243,9 @@ def _machines() -> list[Step]:
 
 
 def _checks(which: str = "not whole") -> list[Step]:
-    argv = _tool("python", "-m", "pytest", "-v", "--color=no", "-m", which, "tests/checks")
-    return [Step("real servers", argv, limit=300, count=pytest_count)]
+    run = _tool("python", "-m", "pytest", "-v", "--color=no")
+    argv = (*run, "-m", which, "tests/checks")
+    return [Step("real servers", argv, limit=300, count=pytest_count, again=run)]
 
 
 def _page() -> list[Step]:

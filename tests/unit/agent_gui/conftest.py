@@ -42,6 +42,8 @@ def login(browser: TestClient) -> Login:
 
     def enter(name: str) -> TestClient:
         client = TestClient(browser.app, base_url=BASE, follow_redirects=False)
+        # All ask in the one event loop that a page has: its locks belong to it.
+        client.portal = browser.portal
         answer = client.post("/login", data={"name": name, "password": PASSWORDS[name]})
         assert answer.status_code == 303, answer.text
         return client
