@@ -74,10 +74,16 @@ STATUS: dict[str, Any] = {
                         "configured_weight": 5,
                         "reason": "connected",
                         "since": NOW - 90,
-                        "last_check": {"at": NOW - 1, "seconds": 0.0021, "answer": "connected"},
+                        "last_check": {
+                            "at": NOW - 1,
+                            "seconds": 0.0021,
+                            "answer": "connected",
+                            "warning": "the certificate expires in 3.1 days",
+                        },
                         "load": {
                             "counted_at": NOW - 1,
                             "active": 12,
+                            "inactive": 340,
                             "connection_rate": 7,
                             "byte_rate_in": 1234,
                             "byte_rate_out": 35_600_000,
@@ -89,6 +95,7 @@ STATUS: dict[str, Any] = {
                         "port": 80,
                         "state": "down",
                         "weight": None,
+                        "configured_weight": 5,
                         "reason": "connection refused",
                         "since": NOW - 3,
                         "load": {"counted_at": NOW - 60, "active": 0},
@@ -124,10 +131,10 @@ def test_status_answers_what_an_operator_asks() -> None:
         "web (tcp [2001:db8::10]:80)  wlc nat  1 of 2 in service",
         "digest 0123456789ab, 2 checks, table repaired 2 times, orders of operators: 1, "
         "an order waits for 192.0.2.9 in every virtual service, which is not in force",
-        "server  address        state  weight  active          new/s  in/s   out/s  checked",
-        "a       192.0.2.21:80  UP     2 of 5  12              7      1.23k  35.6M  2.1 ms",
-        "b       192.0.2.22:80  DOWN   -       0 (60.0 s ago)  -      -      -      never",
-        "connected (since 90.0 s)",
+        "server  address        state  weight  active          inact  new/s  in/s   out/s  checked",
+        "a       192.0.2.21:80  UP     2 of 5  12              340    7      1.23k  35.6M  2.1 ms",
+        "b       192.0.2.22:80  DOWN   - of 5  0 (60.0 s ago)  -      -      -      -      never",
+        "connected; the certificate expires in 3.1 days (since 90.0 s)",
         "connection refused (since 3.0 s)",
     ):
         assert wanted in text

@@ -44,6 +44,9 @@ def test_a_status_becomes_samples() -> None:
         f"piranha_server_configured_weight{{{first}}} 5",
         f'piranha_server_connections{{{first},kind="active"}} 12',
         f"piranha_server_check_duration_seconds{{{first}}} 0.0021",
+        f"piranha_server_check_warning{{{first}}} 1",
+        f"piranha_server_state_since_timestamp_seconds{{{first}}} 1799999910",
+        f"piranha_server_counted_timestamp_seconds{{{first}}} 1799999999",
     ):
         assert wanted in lines, wanted
     samples = [line for line in lines if not line.startswith("#")]

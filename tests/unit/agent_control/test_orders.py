@@ -6,6 +6,9 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import re
+import signal
 import socket
 import subprocess
 import sys
@@ -16,6 +19,7 @@ from typing import Any
 
 import pytest
 from piranha import cli, override_cli
+from piranha.control import screen
 from piranha.control.client import Client
 from piranha.control.protocol import CHANGES, Encoded, Request, encode, permitted
 
@@ -216,3 +220,31 @@ def test_status_watches_until_pulse_ends(pulse: Pulse) -> None:
         _output, errors = watcher.communicate(timeout=10)
     assert watcher.returncode == 2
     assert len(errors.splitlines()) == 1
+
+
+def test_on_a_terminal_it_watches_on_a_screen_of_its_own(pulse: Pulse) -> None:
+    pulse.up()
+    outer, inner = pty.openpty()
+    source = str(Path(__file__).resolve().parents[3] / "files/piranha-agent/src")
+    argv = [sys.executable, "-m", "piranha", "status", "--watch", "0.2"]
+    env = dict(os.environ, PYTHONPATH=source, TERM="xterm", LINES="20", COLUMNS="90")
+    with subprocess.Popen(
+        [*argv, "--run-dir", str(pulse.run_dir)], env=env, stdout=inner, stderr=subprocess.DEVNULL
+    ) as watcher:
+        os.close(inner)
+        shown = ""
+        while shown.count(screen.EMPTY) < 3:
+            shown += os.read(outer, 4096).decode()
+        watcher.send_signal(signal.SIGINT)
+        try:
+            while piece := os.read(outer, 4096).decode():
+                shown += piece
+        except OSError:  # the other end is closed
+            pass
+        os.close(outer)
+    assert watcher.returncode == 130
+    assert shown.startswith(screen.ENTER)
+    assert shown.endswith(screen.LEAVE)
+    first = shown.split(screen.EMPTY)[1].splitlines()
+    assert re.fullmatch(r"[-0-9]{10} [:0-9]{8}, every 0.2 s", first[0])
+    assert any("web (tcp" in line for line in first)

@@ -205,8 +205,14 @@ def test_the_snapshot_says_why_and_since_when(lab: Lab) -> None:
         await lab.until({0: 1, 1: 1})
         lab.backends[0].stop()
         await lab.until({1: 1})
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.1)
+        known, (before_that,) = len(lab.ears.events), shown(daemon)
+        await asyncio.sleep(0.4)
         last.extend(shown(daemon))
+        # Both were checked again, and no check is an event: changes of state are.
+        for one, two in zip(before_that["servers"], last[0]["servers"], strict=True):
+            assert two["last_check"]["at"] > one["last_check"]["at"]
+        assert len(lab.ears.events) == known
 
     last: list[dict[str, Any]] = []
     lab.run(story)
@@ -222,6 +228,7 @@ def test_the_snapshot_says_why_and_since_when(lab: Lab) -> None:
     assert before < down["since"] < time.time()
     assert before < down["last_check"]["at"] < time.time()
     assert (up["state"], up["last_check"]["answer"]) == ("UP", "connected")
+    assert up["last_check"]["warning"] is None
     assert 0 < up["last_check"]["seconds"] < 0.1
 
 

@@ -24,6 +24,7 @@ from piranha import (
     files,
     gui_cli,
     metrics_cli,
+    nanny_cli,
     old_cli,
     override_cli,
     passwd_cli,
@@ -68,7 +69,7 @@ def parser() -> argparse.ArgumentParser:
     override_cli.register(commands, _command, _with_pulse)
     metrics_cli.register(commands, _command)
     config_cli.register(commands)
-    _add_nanny(commands)
+    nanny_cli.register(commands, _command, _config_option, _with_pulse)
     _add_running(commands)
     passwd_cli.register(commands)
 
@@ -111,25 +112,6 @@ def _add_looking(commands: Commands) -> None:
     events = _command(commands, "events", _events, "show what happened lately")
     events.add_argument("-f", "--follow", action="store_true", help="go on as more happens")
     events.add_argument("--json", action="store_true", help="one JSON object a line")
-
-
-def _add_nanny(commands: Commands) -> None:
-    """Add the check by hand."""
-    nanny = commands.add_parser(
-        "nanny",
-        help="check real servers once, by hand, and explain the outcome",
-        description="Make the check of a real server once, as lvsd would, and explain the outcome. "
-        "Asks no running agent and changes nothing.",
-        epilog="exit status: 0 all passed, 1 one failed, 2 used wrongly or not to be checked",
-    )
-    nanny.add_argument(
-        "server",
-        metavar="NAME",
-        help="VIRTUAL/SERVER; VIRTUAL for all of its servers; a server's name or address:port;"
-        " or a failover service",
-    )
-    _config_option(nanny)
-    nanny.set_defaults(run=_nanny)
 
 
 def _add_running(commands: Commands) -> None:
@@ -234,24 +216,41 @@ def _with_pulse(run_dir: Path, work: Callable[..., int]) -> int:
 def _status(options: argparse.Namespace) -> int:
     from piranha.control import render
     from piranha.control.client import Client
+    from piranha.control.screen import Screen
+
+    colour = render.wants_colour(sys.stdout)
 
     def show(client: Client) -> int:
         status = client.ask("status")
         if options.json:
             print(json.dumps(status, indent=None if options.watch else 2, sort_keys=True))
         else:
-            print("\n".join(render.status(status, colour=render.wants_colour(sys.stdout))))
+            print("\n".join(render.status(status, colour)))
         return PROBLEM if render.problems(status) else OK
 
-    def watch(client: Client) -> int:
+    def repeat(client: Client) -> int:
         while True:
-            if sys.stdout.isatty() and not options.json:
-                print(render.CLEAR, end="")
+            if not options.json:
+                print(_title(options.watch))
             show(client)
             sys.stdout.flush()
             time.sleep(options.watch)
 
+    def watch(client: Client) -> int:
+        if options.json or not sys.stdout.isatty():
+            return repeat(client)
+        with Screen(sys.stdout) as screen:
+            while True:
+                lines = render.status(client.ask("status"), colour, alarms_first=True)
+                screen.show([_title(options.watch), "", *lines])
+                time.sleep(options.watch)
+
     return _with_pulse(options.run_dir, watch if options.watch else show)
+
+
+def _title(seconds: float) -> str:
+    """Give the line above a status that is shown again and again."""
+    return f"{time.strftime('%Y-%m-%d %H:%M:%S')}, every {seconds:g} s"
 
 
 def _events(options: argparse.Namespace) -> int:
@@ -286,16 +285,6 @@ def _reload(options: argparse.Namespace) -> int:
         return OK
 
     return _with_pulse(options.run_dir, ask)
-
-
-def _nanny(options: argparse.Namespace) -> int:
-    from piranha.fos import by_hand
-    from piranha.nanny import command
-
-    check = by_hand.run if by_hand.applies(options.config) else command.run
-    status, lines = check(options.config, options.server)
-    print("\n".join(lines), file=sys.stderr if status == UNREACHABLE else sys.stdout)
-    return status
 
 
 def _release(options: argparse.Namespace) -> int:

@@ -193,6 +193,13 @@ def _of_server(*names: str) -> Callable[[Status], Iterator[Sample]]:
     return read
 
 
+def _warned(status: Status) -> Iterator[Sample]:
+    for labels, server in _servers(status):
+        check = _part(server, "last_check")
+        if check:
+            yield labels, float(bool(check.get("warning")))
+
+
 def _share(status: Status) -> Iterator[Sample]:
     for labels, server in _servers(status):
         share = _part(server, "busy").get("share")
@@ -396,6 +403,12 @@ METRICS: tuple[Metric, ...] = (
         _pool,
     ),
     _server("state", GAUGE, "1 for the state that a real server has, else 0.", _state, "state"),
+    _server(
+        "state_since_timestamp_seconds",
+        GAUGE,
+        "Since when it has this state, in seconds since the epoch.",
+        _of_server("since"),
+    ),
     _server("weight", GAUGE, "Weight in the table; none if it is not there.", _of_server("weight")),
     _server("configured_weight", GAUGE, "Weight of lvs.cf.", _of_server("configured_weight")),
     _server(
@@ -409,6 +422,12 @@ METRICS: tuple[Metric, ...] = (
         GAUGE,
         "When the last check began, in seconds since the epoch.",
         _of_server("last_check", "at"),
+    ),
+    _server(
+        "check_warning",
+        GAUGE,
+        "1 if the last check passed with a warning: a certificate that expires soon.",
+        _warned,
     ),
     _server(
         "load_average",
@@ -428,6 +447,12 @@ METRICS: tuple[Metric, ...] = (
         "Connections that the kernel knows now.",
         _loads("kind", {"active": "active", "inactive": "inactive", "persistent": "persistent"}),
         "kind",
+    ),
+    _server(
+        "counted_timestamp_seconds",
+        GAUGE,
+        "When connections and traffic were read from the kernel, in seconds since the epoch.",
+        _of_server("load", "counted_at"),
     ),
     _server(
         "connections_total",

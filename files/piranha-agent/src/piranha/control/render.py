@@ -17,9 +17,6 @@ from . import render_fos
 
 RED, GREEN, YELLOW, BOLD, PLAIN = "\033[31m", "\033[32m", "\033[33m", "\033[1m", "\033[0m"
 
-CLEAR = "\033[H\033[2J\033[3J"
-"""What empties a terminal."""
-
 COLOURS = {
     "UP": GREEN,
     "ACTIVE": GREEN,
@@ -55,14 +52,26 @@ def wants_colour(stream: TextIO) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def status(found: dict[str, Any], colour: Paint = False, now: float | None = None) -> list[str]:
-    """Give the lines for `piranha status`. now: seconds since the epoch."""
+def status(
+    found: dict[str, Any],
+    colour: Paint = False,
+    now: float | None = None,
+    *,
+    alarms_first: bool = False,
+) -> list[str]:
+    """Give the lines for `piranha status`. now: seconds since the epoch.
+
+    alarms_first: what is wrong before the virtual services, whose end a screen may not show.
+    """
     now = time.time() if now is None else now
+    alarms = [_paint(f"! {line}", "err", colour) for line in problems(found)]
+    first = [*alarms, ""] if alarms_first and alarms else []
     return [
         *_router(found, colour, now),
         "",
+        *first,
         *_services(found, colour, now),
-        *(_paint(f"! {line}", "err", colour) for line in problems(found)),
+        *([] if first else alarms),
     ]
 
 
@@ -199,6 +208,9 @@ def _services(found: dict[str, Any], colour: Paint, now: float) -> list[str]:
         head += f"  {service.get('in_service', '?')} of {total} in service"
         if isinstance(service.get("quorum"), int) and service["quorum"] > 1:
             head += f", quorum {service['quorum']}"
+        if sorry := service.get("sorry"):
+            does = "serves" if sorry.get("serves") else "waits"
+            head += f", the sorry server {sorry.get('address', '?')} {does}"
         lines.append(_paint(head, "title", colour))
         rows = [
             (
@@ -208,7 +220,7 @@ def _services(found: dict[str, Any], colour: Paint, now: float) -> list[str]:
                 _weight(server),
                 *_traffic(server.get("load"), now),
                 _checked(server.get("last_check"), now),
-                f"{server.get('reason') or ''}{_ago(server.get('since'), now)}",
+                f"{_why(server)}{_ago(server.get('since'), now)}",
             )
             for server in service.get("servers") or ()
         ]
@@ -257,6 +269,7 @@ HEADS = (
     "state",
     "weight",
     "active",
+    "inact",
     "new/s",
     "in/s",
     "out/s",
@@ -276,17 +289,42 @@ def _weight(server: dict[str, Any]) -> str:
     """Say the weight in the table, and the configured one where that is another."""
     now, configured = server.get("weight"), server.get("configured_weight")
     shown = "-" if now is None else str(now)
-    return shown if now is None or configured in (None, now) else f"{shown} of {configured}"
+    return shown if configured in (None, now) else f"{shown} of {configured}"
 
 
-def _traffic(load: object, now: float) -> tuple[str, str, str, str]:
-    """Say open connections, new ones a second, bytes a second in and out; old numbers say so."""
+def _why(server: dict[str, Any]) -> str:
+    """Say why it has its state; what the last check said, where that is something else."""
+    parts = [str(server.get("reason") or "")]
+    check = server.get("last_check")
+    if isinstance(check, dict):
+        answer, warning = str(check.get("answer") or ""), check.get("warning")
+        if answer not in parts[0]:
+            parts.append(f"last check: {answer}")
+        if warning:
+            parts.append(str(warning))
+    return "; ".join(part for part in parts if part)
+
+
+def server_line(server: dict[str, Any]) -> str:
+    """Give one line about one real server, as the answer to `servers` has it."""
+    who = f"{server.get('virtual', '?')}/{server.get('name', '?')} {_endpoint(server)}"
+    state = str(server.get("state", "?")).upper()
+    return f"{who}  {state}  weight {_weight(server)}  {_why(server)}"
+
+
+def _traffic(load: object, now: float) -> tuple[str, str, str, str, str]:
+    """Say connections, new ones a second, bytes a second in and out; old numbers say so.
+
+    Inactive are those of UDP, of a firewall mark, and of TCP before and after: as ipvsadm has it.
+    """
     if not isinstance(load, dict):
-        return ("-", "-", "-", "-")
+        return ("-", "-", "-", "-", "-")
     counted = load.get("counted_at")
     active = f"{load.get('active', '?')}{_old(counted, now)}"
-    new = _short(load.get("connection_rate"))
-    return active, new, _short(load.get("byte_rate_in")), _short(load.get("byte_rate_out"))
+    new, coming, going = (
+        _short(load.get(name)) for name in ("connection_rate", "byte_rate_in", "byte_rate_out")
+    )
+    return active, str(load.get("inactive", "-")), new, coming, going
 
 
 def _old(counted: object, now: float) -> str:

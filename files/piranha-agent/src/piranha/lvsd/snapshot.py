@@ -209,6 +209,7 @@ def _check(last: Result | None, offset: float) -> dict[str, Any] | None:
         "seconds": round(last.seconds, 6),
         "result": last.outcome.finding.value,
         "answer": last.outcome.words,
+        "warning": last.outcome.warning,
     }
 
 
