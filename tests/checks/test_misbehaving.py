@@ -36,7 +36,9 @@ HALF = {
 ENDLESS = {
     "http": b"HTTP/1.1 200 OK\r\nX: ",
     "smtp": b"220-mail\r\n",
+    "redis": b"-x",
     "postgres": b"N\0\0\0\4",
+    "agent": b"up, ",
 }
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

@@ -5,8 +5,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import socket
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +21,8 @@ from piranha.nanny.engine import perform
 from piranha.nanny.outcome import Finding, Outcome
 
 from . import servers
+
+SOURCE = Path(__file__).resolve().parents[2] / "files/piranha-agent/src"
 
 FILE = """
 service = lvs
@@ -211,8 +216,71 @@ def test_mysql(tmp_path: Path) -> None:
         )
 
 
+def test_what_is_sent_and_expected_as_of_old(tmp_path: Path, web: tuple[int, int]) -> None:
+    """`send` and `expect` alone, and the kind that is named tcp and does the same."""
+    said = r'send = "GET /well HTTP/1.0\r\n\r\n"'
+    for kind in ("", "check = tcp\n"):
+        good(check(web[0], kind), "connected")
+        good(check(web[0], f'{kind}{said}\nexpect = "HTTP/1.1 200"'), 'answered "HTTP/1.1 200 OK.*')
+        bad(
+            check(web[0], f'{kind}{said}\nexpect = "HTTP/1.1 503"'),
+            'answer began with "HTTP/1.1 200" instead of "HTTP/1.1 503"',
+        )
+        found = f'{kind}{said}\nuse_regex = 1\nexpect = "all is w[e]ll"'
+        good(check(web[0], found), 'answered "HTTP/1.1 200 OK.*')
+    argv, port = servers.smtpd(tmp_path)
+    with servers.running(tmp_path, argv, port):
+        good(check(port, 'expect = "220 "'), 'answered "220 .*')
+        good(check(port, "expect = *"), 'answered "220 .*')
+
+
+def test_udp(tmp_path: Path) -> None:
+    """unbound answers whatever is as long as a question: these bytes with an error."""
+    argv, port = servers.unbound(tmp_path)
+    asked = 'check = udp\nsend = "hello, world"'
+    with servers.running(tmp_path, argv, port):
+        for lines in (asked, asked.partition("\n")[2]):
+            good(check(port, lines, "udp"), 'answered "he.*')
+            good(check(port, f"{lines}\nexpect = he", "udp"), 'answered "he.*')
+            bad(
+                check(port, f"{lines}\nexpect = ho", "udp"),
+                'answer began with "he" instead of "ho"',
+            )
+    bad(check(port, asked, "udp"), "port unreachable")
+
+
 def test_icmp() -> None:
     good(check(7, "check = icmp"), "answered")
+
+
+SILENT_HOST = """\
+ip link set lo up
+echo 1 >/proc/sys/net/ipv4/icmp_echo_ignore_all
+exec "$@"
+"""
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [(SILENT_HOST, "no echo reply within 0.3 s"), ('exec "$@"', "network unreachable")],
+    ids=["silent", "out of reach"],
+)
+def test_icmp_of_a_host_that_is_silent_or_out_of_reach(
+    script: str, words: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "lvs.cf"
+    lines = "check = icmp\ncheck_timeout = 300ms"
+    file.write_text(FILE % {"port": 7, "lines": lines, "protocol": "tcp"})
+    argv = ["unshare", "--net", "sh", "-euc", script, "sh", sys.executable, "-m", "piranha"]
+    done = subprocess.run(
+        [*argv, "nanny", "one", "-c", str(file)],
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.splitlines()[:1]) == (1, [f"one/one: DOWN: {words}"]), done
 
 
 def test_program_and_another_address_and_port(web: tuple[int, int]) -> None:
@@ -222,10 +290,19 @@ def test_program_and_another_address_and_port(web: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["http", "https", "tls", "smtp", "redis", "postgres", "mysql", "agent"]
+    "kind", ["http", "https", "tls", "dns", "smtp", "redis", "postgres", "mysql", "agent"]
 )
 def test_a_server_that_is_not_there_is_silent_or_hangs_up(kind: str) -> None:
     lines = f"check = {kind}\ncheck_timeout = 300ms"
     bad(check(servers.free_port(), lines), "connection refused")
     with socket.create_server(("127.0.0.1", 0)) as mute:
         bad(check(mute.getsockname()[1], lines), "connected, but no .* within 0.3 s")
+
+
+@pytest.mark.parametrize("lines", ["check = dns", "check = udp\nsend = hello"])
+def test_a_server_of_udp_that_is_not_there_or_silent(lines: str) -> None:
+    lines += "\ncheck_timeout = 300ms"
+    bad(check(servers.free_port(socket.SOCK_DGRAM), lines, "udp"), "port unreachable")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as mute:
+        mute.bind(("127.0.0.1", 0))
+        bad(check(mute.getsockname()[1], lines, "udp"), "no answer within 0.3 s")
