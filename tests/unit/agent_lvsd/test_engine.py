@@ -141,6 +141,29 @@ def test_a_check_that_is_stopped_by_whoever_hears_of_it_is_not_repeated() -> Non
     assert len(seen) == 1
 
 
+def test_many_that_begin_together_are_spread_and_stay_so() -> None:
+    seen: dict[Watch, list[float]] = {}
+
+    def told(which: Watch, result: Result) -> bool:
+        seen.setdefault(which, []).append(result.at)
+        return False
+
+    async def main() -> None:
+        engine = Engine(told)
+        engine.watch([Watch(NoCheck(str(number)), 0.5) for number in range(200)])
+        while len(seen) < 200 or min(map(len, seen.values())) < 2:
+            await asyncio.sleep(0.05)
+        await engine.stop()
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+    for turn, least in ((0, 0.1), (1, 0.3)):
+        times = sorted(each[turn] for each in seen.values())
+        assert times[-1] - times[0] > least
+        # No tenth of a second has most of them.
+        crowd = max(sum(one <= at < one + 0.1 for at in times) for one in times)
+        assert crowd < (150, 130)[turn]
+
+
 def test_checks_keep_their_distance_from_each_other() -> None:
     """A check that begins late does not put off the next; one that hangs is made again at once."""
     assert follow(due=10.0, now=10.9, pause=3.0, took=0.8) == 13.0
