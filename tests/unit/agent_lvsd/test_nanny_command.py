@@ -68,6 +68,7 @@ def test_the_outcome_is_explained(file: Path, capsys: pytest.CaptureFixture[str]
         f"  check: agent at 127.0.0.1:{port}/tcp, at most 0.5 s",
     ]
     assert "  share: 60 % of its weight" in told
+    assert told.endswith("serve again after 1 such in a row, over 180 s at least\n")
     status, told = ran(file, "two", capsys)
     assert status == 1
     assert told.startswith("web/two: DOWN: connection refused\n")
