@@ -4,10 +4,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from piranha.core.lvs_cf import api
+from piranha.core.lvs_cf.directives import DIRECTIVES
+from piranha.core.lvs_cf.row import VIRTUAL
 from piranha.lvsd import words
 from piranha.lvsd.desired import desired
 from piranha.lvsd.health import Change, Health
@@ -81,6 +85,14 @@ def test_interval_and_time_limit(lines: str, interval: float, limit: float) -> N
     assert isinstance(watch.check, SocketCheck)
     assert (watch.interval, watch.check.limit) == (interval, limit)
     assert layout.virtual[0].policy.interval == interval
+
+
+def test_the_guide_tells_the_defaults_that_there_are() -> None:
+    guide = Path(__file__).parents[3] / "docs/checks.md"
+    rows = re.findall(r"^\| `(\w+)` \| .* \| ([0-9]+)(?: s)? \|$", guide.read_text(), re.MULTILINE)
+    defaults = {row.name: row.default for row in DIRECTIVES if row.where == VIRTUAL}
+    assert len(rows) > 2
+    assert rows == [(name, str(defaults[name])) for name, _unused in rows]
 
 
 def test_plain_tcp_is_no_http_even_on_port_80() -> None:

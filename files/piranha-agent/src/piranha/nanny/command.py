@@ -97,7 +97,9 @@ def explained(found: Found, outcome: Outcome, seconds: float) -> list[str]:
     if outcome.finding is Finding.BAD:
         lines.append(f"  lvsd takes a server out after {policy.fall} such in a row")
     if outcome.finding is Finding.GOOD:
-        run = f"{policy.rise} such in a row, over {duration(policy.reentry)} at least"
+        run = f"{policy.rise} such in a row"
+        if policy.reentry:
+            run += f", over {duration(policy.reentry)} at least"
         lines.append(f"  lvsd lets a server that was down serve again after {run}")
     return lines
 
