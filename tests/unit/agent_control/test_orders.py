@@ -222,6 +222,18 @@ def test_status_watches_until_pulse_ends(pulse: Pulse) -> None:
     assert len(errors.splitlines()) == 1
 
 
+def test_a_status_of_one_name(pulse: Pulse, capsys: pytest.CaptureFixture[str]) -> None:
+    pulse.up()
+    cli.main(["status", "web", "--json", "--run-dir", str(pulse.run_dir)])
+    (service,) = json.loads(capsys.readouterr().out)["lvsd"]["virtual"]
+    assert service["name"] == "web"
+    assert cli.main(["status", "wbe", "--run-dir", str(pulse.run_dir)]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    said = "no virtual service or real server in force is called wbe; see piranha status"
+    assert told.err == f"piranha: {said}\n"
+
+
 def test_on_a_terminal_it_watches_on_a_screen_of_its_own(pulse: Pulse) -> None:
     pulse.up()
     outer, inner = pty.openpty()

@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
+import pytest
 from piranha.control import render, screen
 
-from .test_cli import NOW, pool
+from .test_cli import NOW, STATUS, changed, pool
 
 
 def test_what_the_last_check_said_is_told_where_it_is_not_the_reason() -> None:
@@ -39,3 +40,17 @@ def test_a_screen_shows_what_is_wrong_first_and_counts_what_does_not_fit() -> No
     # Colours take no room.
     assert screen.fit([f"{render.RED}ab{render.PLAIN}", "c"], 2, 2)[1] == "c"
     assert screen.fit(["a"] * 9, 80, 4) == ["a", "a", "a", f"... 6 {left}"]
+
+
+@pytest.mark.parametrize("name", ["web", "a", "192.0.2.22", "192.0.2.22:80"])
+def test_one_virtual_service_alone_is_shown_whole(name: str) -> None:
+    other = {**STATUS["lvsd"]["virtual"][0], "name": "mail", "servers": [], "in_service": 0}
+    found = changed(lvsd={**STATUS["lvsd"], "virtual": [other, *STATUS["lvsd"]["virtual"]]})
+    assert render.only(found, name) == STATUS
+    assert render.only(found, "mail")["lvsd"]["virtual"] == [other]
+
+
+@pytest.mark.parametrize("found", [STATUS, {}, {"lvsd": None}])
+def test_a_name_that_nobody_has_is_a_sentence(found: dict[str, object]) -> None:
+    with pytest.raises(LookupError, match="no virtual service or real server in force is called x"):
+        render.only(found, "x")

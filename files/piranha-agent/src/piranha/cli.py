@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from piranha import (
     __version__,
@@ -97,6 +97,12 @@ def _add_looking(commands: Commands) -> None:
     """Add what shows what the agent on this router does."""
     show = _command(
         commands, "status", _status, "show state, partner, virtual services and real servers"
+    )
+    show.add_argument(
+        "name",
+        metavar="NAME",
+        nargs="?",
+        help="only this virtual service, or those that have this real server (name or address)",
     )
     show.add_argument("--json", action="store_true", help="everything there is, as one JSON object")
     show.add_argument(
@@ -220,8 +226,12 @@ def _status(options: argparse.Namespace) -> int:
 
     colour = render.wants_colour(sys.stdout)
 
-    def show(client: Client) -> int:
+    def look(client: Client) -> dict[str, Any]:
         status = client.ask("status")
+        return render.only(status, options.name) if options.name else status
+
+    def show(client: Client) -> int:
+        status = look(client)
         if options.json:
             print(json.dumps(status, indent=None if options.watch else 2, sort_keys=True))
         else:
@@ -241,11 +251,15 @@ def _status(options: argparse.Namespace) -> int:
             return repeat(client)
         with Screen(sys.stdout) as screen:
             while True:
-                lines = render.status(client.ask("status"), colour, alarms_first=True)
+                lines = render.status(look(client), colour, alarms_first=True)
                 screen.show([_title(options.watch), "", *lines])
                 time.sleep(options.watch)
 
-    return _with_pulse(options.run_dir, watch if options.watch else show)
+    try:
+        return _with_pulse(options.run_dir, watch if options.watch else show)
+    except LookupError as why:
+        _complain(f"{why}; see piranha status")
+        return UNREACHABLE
 
 
 def _title(seconds: float) -> str:

@@ -122,6 +122,26 @@ def services(found: dict[str, Any]) -> list[dict[str, Any]]:
     return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
 
 
+def only(found: dict[str, Any], name: str) -> dict[str, Any]:
+    """Give a status with those virtual services alone that are called so, or have such a server.
+
+    name: of a virtual service; else name, address or address:port of a real server. LookupError,
+    with a sentence, where there is none.
+    """
+    every = services(found)
+    chosen = [one for one in every if one.get("name") == name] or [
+        one
+        for one in every
+        if any(
+            name in (server.get("name"), server.get("address"), _endpoint(server))
+            for server in one.get("servers") or ()
+        )
+    ]
+    if not chosen:
+        raise LookupError(f"no virtual service or real server in force is called {name}")
+    return {**found, "lvsd": {**found["lvsd"], "virtual": chosen}}
+
+
 def event(told: dict[str, Any], colour: Paint = False) -> str:
     """Give one line for an event."""
     when = told.get("time")
