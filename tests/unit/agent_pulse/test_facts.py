@@ -13,7 +13,7 @@ from piranha.pulse.wire import MAX_BODY, Key, Role
 
 
 def test_there_and_back() -> None:
-    facts = Facts("1.2.3", 7, 9, 123456, wants=True, takes=200)
+    facts = Facts("1.2.3", 7, 9, 123456, wants=True, takes=200, conceded=3)
     assert Facts.decode(facts.encode()) == facts
     assert Facts.decode(facts.encode() + b"what later versions add") == facts
 
@@ -30,7 +30,8 @@ def test_anything_else_is_none_or_harmless() -> None:
     for length in range(80):
         told = Facts.decode(noise.randbytes(length))
         assert told is None or told.version.isprintable()
-    assert Facts.decode(Facts("1.0").encode()[:-1]) is None
+    assert Facts.decode(Facts("1.0").encode()[:-1]) == Facts("1.0", conceded=None), "one of before"
+    assert Facts.decode(Facts("1.0").encode()[:-2]) is None
 
 
 def test_who_is_sure_again_of_its_addresses_says_that_it_has_announced_them() -> None:

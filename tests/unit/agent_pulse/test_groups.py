@@ -118,16 +118,18 @@ class Pair:
 
 def test_a_heartbeat_carries_a_state_and_a_word_for_each_group() -> None:
     words = {"": (PeerState.ACTIVE, Word(True)), "db": (PeerState.FAULT, Word(asks=True))}
-    body = encode(Word(weak=True), words)
+    body = encode(Word(weak=True), words, (3, 1, 2))
     news = decode(Kind.SERVICES, body)
     assert news is not None
     assert news.word == Word(weak=True)
     assert news.groups == {group_id(name): said for name, said in words.items()}
-    whole = encode(Word(), {str(n): (PeerState.DOUBT, Word()) for n in range(64)})
+    assert news.conceded == {b"": 3, group_id(""): 1, group_id("db"): 2}
+    whole = encode(Word(), {str(n): (PeerState.DOUBT, Word()) for n in range(64)}, range(65))
     assert len(whole) < 900, "there is room for all that lvs.cf may have"
-    assert decode(Kind.SERVICES, body[:-1]) is None, "cut short: nothing is guessed"
+    assert decode(Kind.SERVICES, body[:-3]) == (*news[:2], {}), "as agents from before say it"
+    assert decode(Kind.SERVICES, body[:-4]) is None, "cut short: nothing is guessed"
     assert decode(Kind.SERVICES, body[:10] + b"\x63" + body[11:]) is None, "a later version's state"
-    assert decode(Kind.SERVICES, body[:1]) == (Word(weak=True), {})
+    assert decode(Kind.SERVICES, body[:1]) == (Word(weak=True), {}, {})
 
 
 def test_one_group_moves_as_an_operator_asks_and_the_others_stay() -> None:

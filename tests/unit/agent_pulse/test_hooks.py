@@ -67,13 +67,39 @@ def test_the_same_state_again_and_a_heart_that_is_new_are_no_change() -> None:
 
 def test_a_doubt_is_no_change_but_the_winner_of_a_split_runs_them_again() -> None:
     queue = Queue("")
-    queue.see(heart("active"))
+    queue.see(heart("active", wins=0))
     queue.take(commands())
-    assert not queue.see(heart("contested"))
-    assert queue.see(heart("active"))
+    assert not queue.see(heart("contested", wins=0))
+    assert queue.see(heart("active", wins=1))
     assert names(queue.take(commands()))[0] == "active_cmd /bin/up now"
-    assert not queue.see(heart("doubt"))
-    assert queue.see(heart("standby"))
+    assert not queue.see(heart("active", wins=1)), "once"
+    assert not queue.see(heart("doubt", wins=1))
+    assert queue.see(heart("standby", wins=1))
+
+
+def test_a_winner_that_heard_of_it_afterwards_runs_them_again_as_well() -> None:
+    """It never was in a contest, or pulse was too busy to hear of that."""
+    queue = Queue("")
+    queue.see(heart("active", wins=0))
+    queue.take(commands())
+    assert queue.see(heart("active", wins=1))
+    found = queue.take(commands())
+    assert names(found) == ["active_cmd /bin/up now", "notify_cmd /bin/tell"]
+    assert found[0].facts["PIRANHA_OLD_STATE"] == "active"
+    assert not queue.see(heart("new", wins=0))
+    assert not queue.see(heart("active", wins=0)), "a heart that was started again has won nothing"
+    assert queue.see(heart("active", wins=1)), "but may"
+    assert not queue.see(heart("active")), "one of before does not say it"
+
+
+def test_each_group_has_its_own_wins() -> None:
+    groups = [{"name": name, "state": "active", "wins": len(name)} for name in ("", "db")]
+    queues = {name: Queue("") for name in ("", "db")}
+    for name, view in views(heart("active", groups=groups, wins=0)).items():
+        queues[name].see(view)
+    groups[1]["wins"] = 3
+    seen = views(heart("active", groups=groups, wins=0))
+    assert {name: queues[name].see(view) for name, view in seen.items()} == {"": False, "db": True}
 
 
 def test_of_several_that_wait_only_the_newest_counts() -> None:

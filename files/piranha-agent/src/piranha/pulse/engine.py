@@ -175,11 +175,12 @@ class Engine:
             self.conversation.rotate()
             effects.append(Effect(Deed.SESSION))
         self.partner_digest = verdict.beat.digest or None
-        took, state = self._learn(verdict.beat), verdict.beat.state
+        (took, gave), state = self._learn(verdict.beat), verdict.beat.state
         news = decode(verdict.beat.kind, verdict.beat.body)
         for member in self.members:
             member.hear(news)
-            steps = member.machine.heard(member.said(state, news), now, took)
+            conceded = gave if news is None else member.conceded(news)
+            steps = member.machine.heard(member.said(state, news), now, took, conceded)
             if self.partner_facts is not None and self.partner_facts.wants:
                 steps += member.machine.wanted(now)
             effects += self._carry(steps, now, member)
@@ -189,13 +190,14 @@ class Engine:
             effects.append(Effect(Deed.TAKE, verdict.beat.body, verdict.beat.sequence))
         return effects + self._keep(now)
 
-    def _learn(self, beat: Heartbeat) -> bool:
-        """Note the partner's facts; True where they say that it had the addresses meanwhile."""
+    def _learn(self, beat: Heartbeat) -> tuple[bool, int | None]:
+        """Note the partner's facts: whether it had the addresses meanwhile, how often it conceded
+        them."""
         facts = Facts.decode(beat.body) if beat.kind is Kind.FACTS else None
         if facts is None:
-            return False
+            return False, None
         before, self.partner_facts = self.partner_facts, facts
-        return before is not None and before.takes != facts.takes
+        return before is not None and before.takes != facts.takes, facts.conceded
 
     def tick(self, now: float) -> list[Effect]:
         """To be called last at each wake-up, after everything was read."""
@@ -475,8 +477,9 @@ class Engine:
             return []
         member = member or main
         said = member.machine.said() if state is None else state
-        if (wants := self._wants(now)) is not self.facts.wants:
-            self.facts = replace(self.facts, wants=wants)
+        wants, conceded = self._wants(now), main.machine.conceded
+        if wants is not self.facts.wants or conceded != self.facts.conceded:
+            self.facts = replace(self.facts, wants=wants, conceded=conceded)
         # The head speaks of the router: a group that leaves is not all of it.
         leaves = said is PeerState.LEAVING and not self.members.alone
         head = main.machine.said() if leaves or member is not main else said

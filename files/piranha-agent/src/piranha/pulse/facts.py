@@ -4,8 +4,9 @@
 
 Layout, in network byte order: flags (1 byte); how often it took the addresses, virtual services
 that can be served, and all of them (2 each); connections (4); length of the version (1); the
-version in ASCII. More may follow in later versions and is not looked at; an agent from before there
-were facts takes none of it.
+version in ASCII; how often it conceded the addresses (1, machine.py; agents from before do not say
+it). More may follow in later versions and is not looked at; an agent from before there were facts
+takes none of it.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ class Facts:
     wants: it asks for the addresses (preempt).
     takes: how often it took the addresses, from a random number on: it tells whether the sender
     had them since it was heard last.
+    conceded: how often it let go since its partner had them too; None: it does not say.
     """
 
     version: str = ""
@@ -37,6 +39,7 @@ class Facts:
     connections: int = 0
     wants: bool = False
     takes: int = 0
+    conceded: int | None = 0
 
     def encode(self) -> bytes:
         """Give the body; what is too large counts as the largest number."""
@@ -51,6 +54,7 @@ class Facts:
                 len(version),
             )
             + version
+            + bytes([self.conceded or 0])
         )
 
     @classmethod
@@ -66,4 +70,5 @@ class Facts:
         text = version.decode("ascii", "replace")
         if not text.isprintable():
             text = "".join(c for c in text if c.isprintable())
-        return cls(text, able, of, connections, bool(flags & _WANTS), takes)
+        conceded = next(iter(body[_HEAD.size + length :]), None)
+        return cls(text, able, of, connections, bool(flags & _WANTS), takes, conceded)

@@ -5,8 +5,9 @@
 The rules, in words:
 
 1. What counts is what a router is for others: active, standby, fault or stopped. That it doubts or
-   is contested is a heart's own matter. But one that has won a contest runs its commands again:
-   both routers had the addresses, and whoever lost has undone something that may be common.
+   is contested is a heart's own matter. But one that keeps the addresses though its partner had
+   them too runs its commands again: whoever let go has undone something that may be common. The
+   heart counts how often that was (`wins`): it may know only afterwards, without a contest.
 2. active_cmd, inactive_cmd or fault_cmd comes first, then notify_cmd; one at a time.
 3. While commands run, changes wait; of several that wait only the newest counts.
 4. Groups of failover services that move alone have a state each, and commands run for each.
@@ -32,8 +33,6 @@ PUBLIC: Mapping[str, str] = {
     "stopped": STOPPED,
 }
 """What each state of the heart is for others; states that are not here (new) are nothing yet."""
-
-_UNSURE = frozenset({"contested", "doubt"})
 
 
 @dataclass(frozen=True)
@@ -123,6 +122,7 @@ def views(heart: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
             **heart,
             "group": one.get("name"),
             "state": one.get("state"),
+            "wins": one.get("wins"),
             "addresses": one.get("addresses") if one.get("holding") else [],
             "peer": {**peer, "state": one.get("partner")} if isinstance(peer, dict) else None,
         }
@@ -143,6 +143,7 @@ class Queue:
     def __init__(self, config: str) -> None:
         self._config = config
         self._raw = ""
+        self._wins: object = 0
         self._facts: dict[str, str] = {}
         self._waiting: Change | None = None
         self._told = ""
@@ -152,11 +153,13 @@ class Queue:
         raw = str(heart.get("state"))
         state = PUBLIC.get(raw)
         self._facts = facts(heart, self._config, self._facts)
-        if state is None or raw == self._raw:
+        # A heart that was started again counts from 0.
+        wins = heart.get("wins") or 0
+        won, self._wins = wins not in (0, self._wins), wins
+        if state is None:
             return False
         before, self._raw = self._raw, raw
-        won = raw == ACTIVE and before in _UNSURE
-        if PUBLIC.get(before) == state and not won:
+        if PUBLIC.get(before) == state and not (won and raw == ACTIVE):
             return False
         self._waiting = Change(state, raw, self._facts)
         return True

@@ -18,6 +18,8 @@ from .wire import PeerState, Role
 
 _ABLE = frozenset({PeerState.STANDBY, PeerState.ACTIVE, PeerState.DOUBT})
 """What a partner says that can have the addresses, or has them."""
+_HAS_NOT = frozenset({PeerState.STANDBY, PeerState.FAULT})
+"""What a partner says that does not have the addresses; a silent one may."""
 _WAITING = frozenset({State.CONTESTED, State.YIELDED, State.FAULT, State.STUCK})
 """The states that end by themselves after a while."""
 TRY_AGAIN = 1.0
@@ -93,6 +95,12 @@ class Machine:
         self._worse_since: float | None = None
         self.linked = True
         """Whether all interfaces of the virtual addresses have their link, as far as is known."""
+        self.conceded = 0
+        """How often this router let go while the partner had, or may have had, the addresses too; 1
+        follows 255."""
+        self.wins = 0
+        """How often this router kept the addresses though the partner had, or may have had them."""
+        self._partner_conceded: int | None = None
 
     def start(self, now: float, holding: bool, left: bool = False) -> list[Step]:
         """Begin; `holding`: the kernel has the addresses, and they were ours.
@@ -107,11 +115,21 @@ class Machine:
             return [replace(step, do=()) for step in steps] + self._feed(Input.STUCK, now)
         return steps + self._alone(now)
 
-    def heard(self, beat: PeerState, now: float, took: bool = False) -> list[Step]:
-        """The partner has said what it is; `took`: and that it took the addresses meanwhile."""
+    def heard(
+        self, beat: PeerState, now: float, took: bool = False, conceded: int | None = None
+    ) -> list[Step]:
+        """The partner has said what it is; `took`: and that it took the addresses meanwhile.
+
+        conceded: its own count, where it says that.
+        """
         why = HEARD[beat]
         gone = why is Input.PEER_GONE
-        returned = (took or self.partner is None) and not gone
+        # It may have let go before we heard that it had them: so its count tells, not its state.
+        won = conceded not in (None, 0, self._partner_conceded)
+        if conceded is not None:
+            self._partner_conceded = conceded
+        held, wins = self.state in HOLDING, self.wins
+        returned = (took or won or self.partner is None) and not gone
         if self.heard_at is None or now - self.heard_at > self.timing.deadtime / 2:
             self._contest_at = now + self.timing.deadtime  # a contest with gaps begins anew
         self.heard_at = now
@@ -124,6 +142,8 @@ class Machine:
         self._dead_at = now + self.timing.deadtime
         # First, so that nobody gives way to a router that cannot serve.
         steps = self._unlinked(now) + self._feed(why, now)
+        if won and held and self.state is State.ACTIVE and self.wins == wins:
+            self.wins += 1
         return self._feed(Input.RETURNED, now) + steps if returned and not steps else steps
 
     def woke(self, now: float) -> list[Step]:
@@ -341,6 +361,11 @@ class Machine:
     def _enter(self, state: State, now: float) -> None:
         if (state in HOLDING) != (self.state in HOLDING):
             self.since = now
+        held = self.state in HOLDING or self.state is State.STUCK
+        if held and state not in (*HOLDING, State.STUCK) and self.partner not in _HAS_NOT:
+            self.conceded = self.conceded % 255 + 1
+        if state is State.ACTIVE and self.state in (State.CONTESTED, State.DOUBT):
+            self.wins += 1
         self.state = state
         if state in (State.CONTESTED, State.YIELDED):
             self._contest_at = now + self.timing.deadtime

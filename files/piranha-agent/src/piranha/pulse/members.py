@@ -49,6 +49,10 @@ class Member:
             return state  # as in a goodbye, which is the whole router's
         return news.groups[self.id][0]
 
+    def conceded(self, news: News) -> int | None:
+        """How often the partner conceded the group's addresses, where it says that."""
+        return news.conceded.get(self.id if self.id in news.groups else b"")
+
 
 class Members:
     """All groups of one router, the main one first. names: theirs; () is one without a name."""
@@ -108,12 +112,13 @@ class Members:
     def body(self, member: Member, state: PeerState) -> bytes:
         """Give what a heartbeat carries. state: what is said of one of them, now."""
         if self.alone and member.name == MAIN:
-            return encode(member.word or Word())
+            return encode(member.word or Word(), conceded=(member.machine.conceded,))
         told: Mapping[str, tuple[PeerState, Word]] = {
             one.name: (state if one is member else one.machine.said(), one.word or Word())
             for one in self
         }
-        return encode(self.main.word or Word(), told)
+        conceded = [one.machine.conceded for one in (self.main, *self)]
+        return encode(self.main.word or Word(), told, conceded)
 
     def change(
         self, holding: Mapping[str, bool], timing: Timing, now: float

@@ -22,7 +22,9 @@ Rules behind the tables:
   lets go as soon as it knows of a partner that can take over, or has. Without one it keeps what
   it has: nobody else serves, and the other interfaces may still be of use.
 - Whoever is active announces the addresses again when it hears that the partner had them
-  meanwhile, and when it hears a partner that was silent, which may have had them.
+  meanwhile, and when it hears a partner that was silent, which may have had them. Whoever lets go
+  while the partner may have them too counts it, and says the count: so the other one knows that it
+  has won, and runs its commands again, also where it never heard that there were two.
 - On request (of an operator; of a primary that wants them back; where the partner can serve more)
   the addresses go to the partner as at a stop, connections first; who has let go stays, speaks on
   in another session, and takes them back if the partner has not taken them within a dead time.
@@ -303,7 +305,3 @@ HEARD: Mapping[PeerState, Input] = {
     PeerState.DOUBT: Input.PEER_DOUBT,
     PeerState.FAULT: Input.PEER_FAULT,
 }
-
-
-_ABLE = frozenset({PeerState.STANDBY, PeerState.ACTIVE, PeerState.DOUBT})
-"""What a partner says that can have the addresses, or has them."""

@@ -6,14 +6,16 @@ The word rides in the body of each heartbeat (Kind.SERVICES), so it is authentic
 as that. The heart carries it and acts on none of it; fos (fos/board.py) does.
 
 Layout: the word of the main group (1 byte); where there are groups with names, their number (1),
-then for each of all groups: its id (8), its state as in a heartbeat's head (1), its word (1). A
-partner that knows no groups reads the first byte, and takes the head's state for all services.
+then for each of all groups: its id (8), its state as in a heartbeat's head (1), its word (1). Then
+how often the router conceded the addresses (machine.py): of the main group (1), then of each of all
+groups (1), in the same order. A partner that knows no groups reads the first byte, and takes the
+head's state for all services; agents from before do not tell what was conceded, nor read it.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .wire import Kind, PeerState
@@ -43,10 +45,14 @@ _ENTRY = _ID + 2
 
 
 class News(NamedTuple):
-    """A body that was read. word: of the main group. groups: state and word by the group's id."""
+    """A body that was read. word: of the main group. groups: state and word by the group's id.
+
+    conceded: how often the addresses of a group were conceded, by its id; the main one's is b"".
+    """
 
     word: Word
     groups: Mapping[bytes, tuple[PeerState, Word]] = {}
+    conceded: Mapping[bytes, int] = {}
 
 
 def group_id(name: str) -> bytes:
@@ -54,14 +60,20 @@ def group_id(name: str) -> bytes:
     return hashlib.sha256(name.encode()).digest()[:_ID]
 
 
-def encode(word: Word, groups: Mapping[str, tuple[PeerState, Word]] | None = None) -> bytes:
-    """Give the body of a heartbeat. groups: all of them, where any has a name."""
-    body = bytes([_byte(word)])
-    if groups:
-        body += bytes([len(groups)])
-        for name, (state, said) in groups.items():
-            body += group_id(name) + bytes([state, _byte(said)])
-    return body
+def encode(
+    word: Word,
+    groups: Mapping[str, tuple[PeerState, Word]] | None = None,
+    conceded: Sequence[int] = (0,),
+) -> bytes:
+    """Give the body of a heartbeat. groups: all of them, where any has a name.
+
+    conceded: of the main group, then of each of `groups`.
+    """
+    groups = groups or {}
+    body = bytes([_byte(word), len(groups)])
+    for name, (state, said) in groups.items():
+        body += group_id(name) + bytes([state, _byte(said)])
+    return body + bytes(conceded)
 
 
 def decode(kind: Kind, body: bytes) -> News | None:
@@ -69,13 +81,14 @@ def decode(kind: Kind, body: bytes) -> News | None:
     if kind is not Kind.SERVICES or not body:
         return None
     groups: dict[bytes, tuple[PeerState, Word]] = {}
-    for start in range(2, 2 + _ENTRY * (body[1] if len(body) > 1 else 0), _ENTRY):
+    end = 2 + _ENTRY * (body[1] if len(body) > 1 else 0)
+    for start in range(2, end, _ENTRY):
         entry = body[start : start + _ENTRY]
         try:
             groups[entry[:_ID]] = (PeerState(entry[_ID]), _word(entry[_ID + 1]))
         except (IndexError, ValueError):
             return None  # made with our key, so by a later version: not ours to guess
-    return News(_word(body[0]), groups)
+    return News(_word(body[0]), groups, dict(zip((b"", *groups), body[end:], strict=False)))
 
 
 def from_json(data: object) -> Word | None:
