@@ -103,6 +103,12 @@ MUTANTS: dict[str, Mutant] = {
     "nothing is announced when the partner returns": Cells(
         _both(State.ACTIVE, Input.RETURNED), _without(Do.ANNOUNCE)
     ),
+    "a loser does not say that it has let go": Text(
+        machine.Machine, "_enter", "self.conceded = self.conceded % 255 + 1", "pass"
+    ),
+    "a winner does not heed that the other one has let go": Text(
+        machine.Machine, "heard", "self.wins += 1", "pass"
+    ),
     "an unyielding partner is borne": Cells(
         ((P, State.CONTESTED, Input.UNYIELDING),), _nothing(State.CONTESTED)
     ),
@@ -216,6 +222,9 @@ MUTANTS: dict[str, Mutant] = {
     # -- the supervisor ---------------------------------------------------------------------------
     "nobody resigns for a silent heart": Text(
         supervision, "step", "if policy.resigns and not child.resigned:", "if False:"
+    ),
+    "a heart that was well waits like one that is not": Text(
+        supervision, "ended", "delay = min(delay, policy.longest)", "pass"
     ),
     "a silent heart is waited for": Text(
         supervision, "give_up_at", "return child.heard + policy.silence",

@@ -14,11 +14,15 @@ that was broken in between is then seen by how long it was. All bounds are state
 - No owner while one is able: one dead time and two intervals where nothing else has gone wrong
   and the other one does not run; two dead times and four intervals, one dead time more where the
   network loses or delays, or did so within three dead times; and the start delay.
+- No owner while one has no heart for the moment, though one could be started: one dead time more
+  than that, from the death of its heart on, however often its hearts have died before.
 - After a goodbye or a resignation that could be heard: no owner for a few milliseconds, and the
   next owner has every connection.
 - An owner whose interfaces have no link, beside one that has it: one dead time, two intervals.
 - The clients reach the only owner after one dead time and four intervals.
 - Whoever takes the addresses announces them in the same moment.
+- Whoever keeps them, of two owners, knows in the end that the other one gave way, whose commands
+  may have undone something that both share: its own run again (`wins`).
 - With a witness, who hears neither it nor the partner does not take over.
 - With preempt, the primary is the owner in the end, and is given the addresses only once its table
   has 95 % of the connections that its partner has. With failover_on = health, an owner that could
@@ -74,6 +78,7 @@ class Promises:
         self._half_since: float | None = None
         self._none_since: float | None = None
         self._able_since: list[float | None] = [None, None]
+        self._well_since: list[float | None] = [None, None]
         self._two_since: float | None = None
         self._astray_since: float | None = None
         self._useless_since: float | None = None
@@ -86,6 +91,9 @@ class Promises:
         self._two_at = -1.0
         self._sleeper: tuple[Router, float] | None = None
         self._unannounced: Router | None = None
+        self._unwon: dict[int, float] = {}
+        """Who has to learn that its partner had the addresses too, and since when."""
+        self._wins = [0, 0]
         self._latest = [0.0, 0.0]
         self._heir: tuple[Router, float, frozenset[int]] | None = None
 
@@ -131,8 +139,9 @@ class Promises:
         astray = calm and telling and owners == 1 and not reached.holds
         self._astray_since = self._since(self._astray_since, astray)
         for number, router in enumerate(world.routers):
-            able = router.runs and not router.broken and router.linked and self._may_take(router)
-            able = able and not (router.blind and router.timing.witness)
+            may = not router.broken and router.linked and self._may_take(router)
+            may = may and not (router.blind and router.timing.witness)
+            able = router.runs and may
             mute = router.holds and router.powered and not (
                 router.runs or router.sticky or router.resigns_again
             ) and not (
@@ -140,6 +149,11 @@ class Promises:
             )
             self._mute_since[number] = self._since(self._mute_since[number], mute)
             self._able_since[number] = self._since(self._able_since[number], able)
+            self._well_since[number] = self._since(self._well_since[number], router.well and may)
+            wins = 0 if router.engine is None else router.engine.machine.wins
+            if wins > self._wins[number] or not router.holds:
+                self._unwon.pop(number, None)
+            self._wins[number] = wins
         if self._heir is not None and not (
             self._talk_since is not None and self._heir[0].runs and self._heir[0].linked
         ):
@@ -170,6 +184,7 @@ class Promises:
                 self.fail(f"no owner for {none:.4f} s though nothing hinders one")
             if none > (2 if clean else 3) * dead + 4 * keep + delay:
                 self.fail(f"no owner for {none:.4f} s though one is able")
+        self._judge_restarts(now, dead)
         if self._astray_since is not None and now - self._astray_since > dead + 4 * keep:
             self.fail(f"clients do not reach the owner for {now - self._astray_since:.4f} s")
         for since in self._mute_since:
@@ -183,6 +198,17 @@ class Promises:
             if not self._heir[0].holds:
                 self.fail(f"{self._heir[0].name} did not take though it was told to")
             self._heir = None
+
+    def _judge_restarts(self, now: float, dead: float) -> None:
+        """Nobody may wait long before a heart is started again."""
+        well = [since for since in self._well_since if since is not None]
+        if self._none_since is None or not well:
+            return
+        none = now - max(self._none_since, min(well))
+        clean = self._clean_since is not None and now - none - self._clean_since > 3 * dead
+        delay = max(router.timing.start_delay for router in self.world.routers)
+        if none > (3 if clean else 4) * dead + 4 * self.world.keepalive + delay:
+            self.fail(f"no owner for {none:.4f} s though a heart could be started")
 
     def _since(self, before: float | None, true: bool) -> float | None:
         if not true:
@@ -253,8 +279,13 @@ class Promises:
     def begins(self, router: Router) -> None:
         """A new heart, which has heard nothing yet."""
         self._able_since[router.number] = None
+        self._unwon.pop(router.other.number, None)  # what the one before has done is not known
         if self._heir is not None and self._heir[0] is router:
             self._heir = None
+
+    def struck(self, router: Router) -> None:
+        """Its heart has ended: another one has to be started, and has heard nothing yet."""
+        self._well_since[router.number] = None
 
     def overtaken(self) -> None:
         """Somebody brings a datagram before those that were sent earlier: those are lost."""
@@ -331,6 +362,7 @@ class Promises:
     def acquired(self, router: Router) -> None:
         """A router has set the addresses."""
         self._unannounced = router
+        self._unwon.pop(router.number, None)  # a change of state of its own
 
     def releases(self, router: Router) -> None:
         """A router removes the addresses that it holds."""
@@ -349,6 +381,10 @@ class Promises:
                 self.fail(f"{router.name} gives way to {sleeper.name}, which was to give way")
         if self._settled():
             self.fail(f"{router.name} lets go of the addresses without a reason")
+        telling = not (router.old or router.other.old or self.world.classic)
+        in_order = router.state in (None, State.STOPPED, State.YIELDED)
+        if telling and router.other.holds and not in_order:
+            self._unwon[router.other.number] = self.world.now
         self._wanted_with_what(router)
 
     def _wanted_with_what(self, router: Router) -> None:
@@ -431,6 +467,9 @@ class Promises:
                 self.fail(f"{router.name} ends {state}, and holds: {router.holds}")
             if router.engine is None or router.engine.machine.partner is None:
                 self.fail(f"{router.name} does not hear its partner at the end")
+        for number, when in self._unwon.items():
+            name = self.world.routers[number].name
+            self.fail(f"{name} does not know that its partner let go at {when:.4f} s as well")
 
     def fail(self, what: str) -> None:
         """A promise is broken."""

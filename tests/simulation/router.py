@@ -124,6 +124,14 @@ class Router:
         )
 
     @property
+    def well(self) -> bool:
+        """Whether a heart runs, or the supervisor could start one at any moment."""
+        now = self.world.now
+        awake = now >= max(self.frozen.until, self.late.until, self.startable_at)
+        hangs = self.engine is not None and now < self.hung.until
+        return self.powered and self.supervised and self.wanted and awake and not hangs
+
+    @property
     def state(self) -> State | None:
         return None if self.engine is None else self.engine.machine.state
 
@@ -138,7 +146,7 @@ class Router:
 
     @property
     def policy(self) -> Policy:
-        return Policy("heart", self.timing.deadtime / 2, 10.0, resigns=True)
+        return Policy.of_heart(self.timing.deadtime)
 
     def boot(self) -> None:
         """The service is started."""
@@ -191,12 +199,14 @@ class Router:
 
     def died(self) -> None:
         """The heart has ended by itself; the supervisor hears of it at once."""
+        self.world.promises.struck(self)
         self.kill()
         self.supervise()
 
     def resign(self) -> None:
         """Let go for a heart that cannot (resign.py): addresses first, then the goodbye."""
         self.note("is resigned for")
+        self.world.promises.struck(self)
         self.intends = False
         if self.sticky and self.holds:
             self.resigns_again = True
@@ -261,6 +271,7 @@ class Router:
             self._reload()
         elif self.engine is not None:
             self._unread.append("reload")
+        self.supervise()
 
     def plug(self, linked: bool) -> None:
         """A cable is drawn or put back; the kernel tells the heart, who may hear it late."""
@@ -482,7 +493,7 @@ class Router:
         seen = None
         if engine is not None:
             machine = engine.machine
-            seen = (machine.state, machine.partner is None)
+            seen = (machine.state, machine.partner is None, machine.wins)
         if seen != self._seen:
             self._seen = seen
             self.world.dirty = True

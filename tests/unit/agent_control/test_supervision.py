@@ -93,6 +93,35 @@ def test_a_heart_that_keeps_dying_is_resigned_for_in_time_although_it_is_restart
     assert all(4.9 < gap < 5.2 for gap in gaps), "later ones are slowed down, and bounded"
 
 
+@pytest.mark.parametrize("how", ["hangs", "dies"])
+@pytest.mark.parametrize("deadtime", [0.03, 1.5, 60])
+def test_a_heart_that_was_well_is_back_within_a_dead_time_however_often_it_ends(
+    how: str, deadtime: float
+) -> None:
+    """Its partner may be in the same plight: two machines of one overloaded host."""
+    policy = Policy.of_heart(deadtime)
+    story = Story(policy)
+    for number in range(1, 20):
+        story.until(story.now + deadtime, tick_every=deadtime / 16)
+        assert story.child.running
+        if how == "dies":
+            ended = story.now
+            story.child = supervision.ended(story.child, policy, ended)
+        else:
+            story.until(story.now + policy.silence * 1.01)
+            ended = story.times(Do.KILL)[-1]
+            assert len(story.times(Do.KILL)) == len(story.times(Do.RESIGN)) == number
+        assert story.child.start_at <= ended + deadtime
+        story.until(max(story.now, story.child.start_at) + deadtime / 100)
+    assert story.child.failures > len(supervision.DELAYS) or deadtime > supervision.STABLE
+
+
+def test_a_heart_that_never_was_well_does_not_keep_the_machine_busy() -> None:
+    story = Story(Policy.of_heart(0.03))
+    story.until(200, life=0.001)
+    assert len(story.times(Do.START)) < 40
+
+
 def test_a_heart_that_cannot_be_started_at_all_is_resigned_for() -> None:
     story = Story(HEART)
     story.until(105, tick_every=0.2)

@@ -5,7 +5,9 @@
 The rules, in words:
 
 1. A child that ends is started again at once; one that keeps ending waits a little longer each
-   time, up to a bound. Whoever lived long enough starts with a clean record.
+   time, up to a bound. Whoever lived long enough starts with a clean record. A heart that was well
+   before it ended waits no longer than a dead time: where both routers wait (two machines of one
+   overloaded host, whose hearts stand still again and again) nobody has the addresses.
 2. A child that says "tick" must go on saying it. After `silence` seconds without one it is given
    up: killed, whatever it is doing, and replaced.
 3. The heart speaks for the addresses that this machine's kernel holds. If it is given up, pulse
@@ -27,6 +29,9 @@ DELAYS = (0.0, 0.0, 0.1, 0.3, 1.0, 2.0, 5.0)
 RESIGN_AGAIN = 1.0
 """Seconds after which a resignation that failed is tried again."""
 
+FIRST_TICK = 10.0
+"""Seconds that a heart's very first tick may take: a cold machine, a slow disk."""
+
 STABLE = 10.0
 """Seconds of life after which earlier deaths are forgotten."""
 
@@ -45,7 +50,8 @@ class Policy:
 
     silence: without a tick for this long it is given up. first_tick: how long the very first tick
     may take (None: as long as it likes, silence counts from its first tick on). resigns: giving it
-    up means that this router resigns.
+    up means that this router resigns. longest: how long one that ticked before it ended waits for
+    its restart at the most; one that has not cannot do its work, and waits as `delays` say.
     """
 
     name: str
@@ -54,6 +60,12 @@ class Policy:
     resigns: bool = False
     delays: tuple[float, ...] = DELAYS
     stable: float = STABLE
+    longest: float = DELAYS[-1]
+
+    @classmethod
+    def of_heart(cls, deadtime: float) -> Policy:
+        """Give the heart's. deadtime: in seconds."""
+        return cls("heart", deadtime / 2, FIRST_TICK, resigns=True, longest=deadtime)
 
 
 @dataclass(frozen=True)
@@ -89,6 +101,8 @@ def ended(child: Child, policy: Policy, now: float) -> Child:
     """The process has gone, by itself or killed; plan the next start."""
     failures = 1 if now - child.started >= policy.stable else child.failures + 1
     delay = policy.delays[min(failures, len(policy.delays)) - 1]
+    if child.heard is not None and child.heard >= child.started:
+        delay = min(delay, policy.longest)
     return replace(child, running=False, failures=failures, start_at=now + delay)
 
 

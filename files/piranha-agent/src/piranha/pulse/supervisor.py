@@ -38,9 +38,6 @@ from piranha.pulse.pairing import Pairing
 from piranha.pulse.supervision import Do, Policy
 from piranha.pulse.ward import ChildRun, Understudies, Understudy, Ward, run_child
 
-FIRST_TICK = 10.0
-"""Seconds that the very first tick may take: a cold machine, a slow disk."""
-
 WORKER_SILENCE = 60.0
 """Seconds without a tick after which lvsd or fos hangs; programming a huge table takes a few."""
 
@@ -166,7 +163,7 @@ class Supervisor:
     @staticmethod
     def _policy(name: str, current: settings.Settings) -> Policy:
         if name == HEART:
-            return Policy(name, current.deadtime / 2, FIRST_TICK, resigns=True)
+            return Policy.of_heart(current.deadtime)
         return Policy(name, WORKER_SILENCE, None)
 
     def _look(self) -> None:
@@ -319,6 +316,7 @@ class Supervisor:
         self._settings = new
         for name, ward in self._wards.items():
             ward.policy = self._policy(name, new)
+        self._look()  # a heart that hangs may have to be given up sooner now
         for warning in new.warnings:
             self.tell("warning", warning)
         self.tell("notice", f"{self._config_path} was reloaded")
