@@ -198,7 +198,7 @@ class Heart:
         self._asked = 0
         self.kernel = inside(namespace, Netlink)
 
-    def start(self) -> None:
+    def start(self, force: bool = False) -> None:
         ours, theirs = socket.socketpair()
         self.state, self.status = {}, None
         reading.load(self.config.read_text() if self.config.exists() else "")  # as pulse does
@@ -212,7 +212,7 @@ class Heart:
                 os.chdir(self.folder)
                 with namespace_file(self.namespace) as there:
                     setns(there.fileno())
-                status = heart.run(theirs, self.config, self.run_dir)
+                status = heart.run(theirs, self.config, self.run_dir, force)
             finally:
                 os._exit(status)
         theirs.close()

@@ -328,6 +328,19 @@ def test_a_lone_primary_is_active_at_once(three: Three) -> None:
     assert primary.holds() == set()
 
 
+def test_a_heart_that_is_forced_waits_for_nobody_and_beside_an_active_partner_the_backup_yields(
+    three: Three,
+) -> None:
+    """As `pulse --forceactive`: the one for a dead partner, the other to have the primary back."""
+    _net, primary, backup = three
+    backup.start(force=True)
+    backup.until(lambda: backup.is_("active"), AT_ONCE)
+    assert any("forced to be active" in text for text in backup.events)
+    primary.start(force=True)
+    primary.until(lambda: primary.holds() == ALL, AT_ONCE)
+    settle(primary, backup)
+
+
 @pytest.mark.parametrize(
     ("break_it", "sentence"),
     [

@@ -87,6 +87,12 @@ def heart(sock: socket.socket, config: Path, run_dir: Path) -> int:
     return Pretender("heart", sock, config, run_dir).live()
 
 
+def forced(sock: socket.socket, config: Path, run_dir: Path) -> int:
+    """Pretend to be a heart that takes the addresses at once."""
+    note(run_dir, "heart is forced")
+    return heart(sock, config, run_dir)
+
+
 def lvsd(sock: socket.socket, config: Path, run_dir: Path) -> int:
     """Pretend to be lvsd."""
     return Pretender("lvsd", sock, config, run_dir).live()
@@ -110,4 +116,5 @@ def rehearse(config: Path, link: Link) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run(Path(sys.argv[1]), Path(sys.argv[2]), Jobs(heart, lvsd, resign, rehearse, fos)))
+    jobs = Jobs(heart, lvsd, resign, rehearse, fos, forced=forced)
+    sys.exit(run(Path(sys.argv[1]), Path(sys.argv[2]), jobs, force="force" in sys.argv))

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from piranha import cli, old_cli
+from piranha import __version__, cli, old_cli
+from piranha.pulse import supervisor
 
 SOURCES = Path(old_cli.__file__).resolve().parents[1]
 CONFIG = """\
@@ -73,8 +74,41 @@ def test_a_test_start_says_what_is_wrong(
     assert "this router is the primary" in capsys.readouterr().out
 
 
+def test_lvsd_has_a_test_start_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "lvs.cf"
+    config.write_text("keepalife = 3\n")
+    assert cli.main(["lvsd", "-t", "-n", "-v", "-c", str(config)]) == 1
+    assert "keepalife" in capsys.readouterr().err
+    config.write_text(CONFIG)
+    assert cli.main(["lvsd", "--test-start", "--nanny", "/usr/sbin/nanny", "-c", str(config)]) == 0
+    said = capsys.readouterr()
+    assert "lvsd can start with it" in said.out
+    assert "--nanny has no effect" in said.err
+
+
+@pytest.mark.parametrize("words", [["-?"], ["--usage"], ["--version"]])
+@pytest.mark.parametrize("name", ["pulse", "lvsd", "fos", "send_arp"])
+def test_each_answers_as_ever(
+    name: str, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main([name, *words])
+    assert end.value.code == 0
+    said = capsys.readouterr().out
+    assert (f"piranha {__version__}" if words == ["--version"] else "usage: ") in said
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_pulse_may_be_forced_to_be_active(force: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr(supervisor, "run", lambda *_words, force: asked.append(force) or 0)
+    assert cli.main(["pulse", "-n", *(["--forceactive"] if force else [])]) == 0
+    assert asked == [force]
+
+
 def test_fos_tells_where_it_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["fos", "--active", "--nofork"]) == 2
+    assert cli.main(["fos", "-f", "-t", "-v", "-c", "/etc/lvs.cf"]) == 2
     assert "service = fos" in capsys.readouterr().err
 
 

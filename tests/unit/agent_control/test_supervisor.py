@@ -54,14 +54,14 @@ class Pulse:
         self.process: subprocess.Popen[bytes] | None = None
         self.notify_path = str(folder / "notify")
 
-    def start(self, watchdog: float | None = None) -> None:
+    def start(self, watchdog: float | None = None, *words: str) -> None:
         env = dict(os.environ, PYTHONPATH=f"{ROOT}/files/piranha-agent/src")
         env["NOTIFY_SOCKET"] = self.notify_path
         if watchdog is not None:
             env["WATCHDOG_USEC"] = str(int(watchdog * 1e6))
         argv = [sys.executable, "-m", "tests.unit.agent_control.fake_agent"]
         self.process = subprocess.Popen(
-            [*argv, str(self.config), str(self.run_dir)],
+            [*argv, str(self.config), str(self.run_dir), *words],
             cwd=ROOT,
             env=env,
             stdin=subprocess.DEVNULL,
@@ -183,6 +183,15 @@ def children_of(pid: int) -> dict[int, str]:
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it ends as we look
             found[int(child)] = Path(f"/proc/{child}/comm").read_text(encoding="utf-8").strip()
     return found
+
+
+def test_only_the_first_heart_of_a_pulse_is_forced(pulse: Pulse) -> None:
+    pulse.start(None, "force")
+    pulse.told("READY=1")
+    assert "heart is forced" in pulse.diary()
+    os.kill(pulse.pulse_of()["pids"]["heart"], signal.SIGKILL)
+    soon(lambda: pulse.diary().count("heart starts") == 2)
+    assert pulse.diary().count("heart is forced") == 1
 
 
 def test_understudies_step_in_for_hearts_that_die_in_a_row(pulse: Pulse) -> None:

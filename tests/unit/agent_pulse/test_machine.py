@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -109,6 +110,23 @@ def test_start_delay_is_over_once_the_partner_was_heard() -> None:
     made.heard(PeerState.ACTIVE, 31.0)
     run(made, 31.0, 32.6)
     assert state(made) is State.ACTIVE
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_who_is_forced_waits_for_nobody_but_a_witness(role: Role) -> None:
+    made = Machine(TIMING[role], 100.0)
+    _begun, step = made.start(100.0, holding=False, force=True)
+    assert (step.after, step.do[0]) == (State.ACTIVE, Do.ACQUIRE)
+    careful = Machine(replace(TIMING[role], witness=True), 100.0)
+    careful.start(100.0, holding=False, force=True)
+    careful.tick(100.0)
+    assert state(careful) is State.STANDBY
+    careful.witnessed(100.6)
+    careful.tick(100.6)
+    assert state(careful) is State.ACTIVE
+    lone = Machine(replace(TIMING[role], partnered=False), 100.0)
+    lone.start(100.0, holding=False, force=True)
+    assert (lone.state is State.ACTIVE) is (role is Role.PRIMARY), "a backup that is not counted on"
 
 
 def test_no_fail_back() -> None:

@@ -17,6 +17,8 @@ from ipaddress import IPv4Address, ip_address
 from pathlib import Path
 from typing import TypeAlias
 
+from piranha import __version__
+
 OK, PROBLEM, MISUSED = 0, 1, 2
 NAMES = ("pulse", "lvsd", "nanny", "fos", "send_arp")
 """Names under which `piranha` may be called."""
@@ -50,20 +52,35 @@ def register(
         action="store_true",
         help="only see whether it could start with the configuration on this machine, and end",
     )
+    pulse.add_argument(
+        "--forceactive",
+        action="store_true",
+        help="take the virtual addresses at once, without waiting for a partner to be heard; if it"
+        " has them too, the backup of the two lets go",
+    )
     _gone(pulse, "--lvs", "--lvsd", "--fos")
+    _asks(pulse)
 
     lvsd = command(
         commands, "lvsd", _lvsd, "keep the IPVS table and check real servers, without pulse"
     )
     _foreground(lvsd)
     config(lvsd)
+    lvsd.add_argument(
+        "-t",
+        "--test-start",
+        action="store_true",
+        help="only see whether it could start with the configuration, and end",
+    )
     _gone(lvsd, "--nanny")
+    _asks(lvsd)
 
     fos = command(commands, "fos", _fos, "tell how failover services are run")
-    for option in ("-f", "--monitor"), ("-F", "--active"):
+    for option in ("-f", "--monitor"), ("-F", "--active"), ("-t", "--test-start"):
         fos.add_argument(*option, action="store_true", help=argparse.SUPPRESS)
     _foreground(fos)
     config(fos)
+    _asks(fos)
 
     arp = commands.add_parser(
         "send_arp",
@@ -88,6 +105,7 @@ def register(
         metavar="TARGET_MAC",
         help="the card to tell it (everybody)",
     )
+    _asks(arp)
     arp.set_defaults(run=_send_arp)
 
 
@@ -101,6 +119,14 @@ def _foreground(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "-v", "--verbose", action="store_true", help="say more, as it always does: see the journal"
+    )
+
+
+def _asks(command: argparse.ArgumentParser) -> None:
+    """Add what each program of old answered."""
+    command.add_argument("-?", "--usage", action="help", help=argparse.SUPPRESS)
+    command.add_argument(
+        "--version", action="version", version=f"piranha {__version__}", help=argparse.SUPPRESS
     )
 
 
@@ -128,7 +154,7 @@ def _pulse(options: argparse.Namespace) -> int:
         return _test_start(options.config)
     from piranha.pulse import supervisor
 
-    return supervisor.run(options.config, options.run_dir)
+    return supervisor.run(options.config, options.run_dir, force=options.forceactive)
 
 
 def _test_start(config: Path) -> int:
@@ -154,7 +180,25 @@ def _lvsd(options: argparse.Namespace) -> int:
     from piranha.pulse import alone
 
     _say_gone(options)
+    if options.test_start:
+        return _test_lvsd(options.config)
     return alone.run(options.config.absolute(), options.run_dir.absolute())
+
+
+def _test_lvsd(config: Path) -> int:
+    """Read what a start of lvsd alone reads, and say what forbids it."""
+    from piranha.pulse import settings
+
+    try:
+        current = settings.load(config)
+    except settings.ConfigError as why:
+        for sentence in str(why).splitlines():
+            _complain(sentence)
+        return PROBLEM
+    for warning in current.warnings:
+        print(warning)
+    print(f"{config}: lvsd can start with it")
+    return OK
 
 
 def _fos(options: argparse.Namespace) -> int:

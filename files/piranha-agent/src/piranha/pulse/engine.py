@@ -138,19 +138,21 @@ class Engine:
         now: float,
         holding: bool | Mapping[str, bool],
         left: bool | Mapping[str, bool] = False,
+        force: bool = False,
     ) -> list[Effect]:
         """Begin; `holding`: the kernel has the addresses and they were ours before.
 
         left: it has some that are not to be here, and could not be removed. Both for all groups,
-        or for each by its name.
+        or for each by its name. force: wait for no partner to be heard.
         """
         begun = []
         for member in self.members:
             has = holding if isinstance(holding, bool) else holding[member.name]
             keeps = left if isinstance(left, bool) else left[member.name]
-            begun.append((member, member.machine.start(now, has, keeps)))
+            begun.append((member, member.machine.start(now, has, keeps, force)))
         # Only now, since the first heartbeat speaks of all of them.
-        return [e for member, steps in begun for e in self._carry(steps, now, member)]
+        effects = [e for member, steps in begun for e in self._carry(steps, now, member)]
+        return [_FORCED, *effects] if force else effects
 
     def resume(self, session: bytes | None, memory: Memory | None, now: float) -> None:
         """Speak on where the heart before this one ended; to be called before `start`."""
@@ -524,6 +526,11 @@ class Engine:
         return said
 
 
+_FORCED = Effect(
+    Deed.LOG,
+    level="notice",
+    text="forced to be active at its start: this router waits for no partner to be heard",
+)
 _CUT_OFF = Effect(
     Deed.LOG,
     level="warning",

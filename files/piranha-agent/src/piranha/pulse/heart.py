@@ -61,9 +61,10 @@ def clock() -> float:
 
 
 class Heart:
-    """One life of the heart."""
+    """One life of the heart. force: it takes the addresses at once, whoever may have them."""
 
-    def __init__(self, link: Link, config_path: Path, run_dir: Path) -> None:
+    def __init__(self, link: Link, config_path: Path, run_dir: Path, force: bool = False) -> None:
+        self._force = force
         self._link, self._reporter = link, Reporter(link)
         self._log = self._reporter.log
         self._config_path, self._run_dir = config_path, run_dir
@@ -111,7 +112,7 @@ class Heart:
         if before is not None and before.resumable:
             self._engine.resume(before.sessions[0], before.memory, now)
         self._note_session()
-        self._carry(self._engine.start(now, *self._holdings.adopt(now)), now)
+        self._carry(self._engine.start(now, *self._holdings.adopt(now), force=self._force), now)
         self._see_links(now)
         self._arrival.clear()
         while not self._ending:
@@ -454,14 +455,14 @@ class Heart:
         return paths
 
 
-def run(sock: socket.socket, config_path: Path, run_dir: Path) -> int:
-    """Be the heart until asked to stop. Gives the exit status.
+def run(sock: socket.socket, config_path: Path, run_dir: Path, force: bool = False) -> int:
+    """Be the heart until asked to stop. Gives the exit status. force: as Heart takes it.
 
     sock: our end of the socket pair with pulse. 78: cannot run with this configuration.
     """
     link = Link(sock)
     try:
-        heart = Heart(link, config_path, run_dir)
+        heart = Heart(link, config_path, run_dir, force)
     except CannotRun as error:
         link.send({"event": {"level": "crit", "text": str(error)}})
         return CANNOT_RUN

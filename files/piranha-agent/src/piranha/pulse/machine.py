@@ -102,18 +102,23 @@ class Machine:
         """How often this router kept the addresses though the partner had, or may have had them."""
         self._partner_conceded: int | None = None
 
-    def start(self, now: float, holding: bool, left: bool = False) -> list[Step]:
+    def start(
+        self, now: float, holding: bool, left: bool = False, force: bool = False
+    ) -> list[Step]:
         """Begin; `holding`: the kernel has the addresses, and they were ours.
 
-        left: it has addresses that are not to be here, and keeps them.
+        left: it has addresses that are not to be here, and keeps them. force: a partner counts as
+        silent before it could be heard.
         """
         self._last = now
         self._dead_at = now + self.timing.deadtime + self.timing.start_delay
         self._send_at = now + self.timing.keepalive
         steps = self._feed(Input.ADOPT if holding else Input.START, now)
         if left:
-            return [replace(step, do=()) for step in steps] + self._feed(Input.STUCK, now)
-        return steps + self._alone(now)
+            steps = [replace(step, do=()) for step in steps] + self._feed(Input.STUCK, now)
+        else:
+            steps += self._alone(now)
+        return steps + self._silent(now) if force and self.timing.partnered else steps
 
     def heard(
         self, beat: PeerState, now: float, took: bool = False, conceded: int | None = None

@@ -15,6 +15,7 @@ import functools
 import importlib
 import os
 import signal
+import socket
 import time
 import traceback
 from collections.abc import Callable
@@ -65,6 +66,7 @@ class Jobs:
     """The code that children run, imported before the first fork so that they start warm.
 
     prepare: what pulse does for them before it forks them, given the configuration in force.
+    forced: a heart that takes the addresses at once.
     """
 
     heart: ChildRun
@@ -73,12 +75,15 @@ class Jobs:
     rehearse: Rehearse
     fos: ChildRun
     prepare: tuple[Callable[[Path], object], ...] = ()
+    forced: ChildRun | None = None
 
     @classmethod
     def warm(cls) -> Jobs:
         """Import everything that children need."""
+        heart = importlib.import_module("piranha.pulse.heart").run
         return cls(
-            heart=importlib.import_module("piranha.pulse.heart").run,
+            heart=heart,
+            forced=functools.partial(heart, force=True),
             lvsd=importlib.import_module("piranha.lvsd.child").run,
             resign=importlib.import_module("piranha.pulse.resign").resign,
             rehearse=importlib.import_module("piranha.pulse.rehearsal").rehearse,
@@ -94,14 +99,22 @@ class Supervisor:
     """One router's pulse.
 
     config_path: the file of the operator; run_dir: our folder in /run; log, notify: where to tell.
+    force: the first heart takes the addresses at once.
     """
 
     def __init__(
-        self, config_path: Path, run_dir: Path, jobs: Jobs, log: Log, notify: Notify
+        self,
+        config_path: Path,
+        run_dir: Path,
+        jobs: Jobs,
+        log: Log,
+        notify: Notify,
+        force: bool = False,
     ) -> None:
         self._config_path, self._run_dir = config_path, run_dir
         self._in_force = run_dir / CONFIG_IN_FORCE
         self._jobs, self._log, self._notify = jobs, log, notify
+        self._force = force
         self._settings: settings.Settings | None = None
         self._wards: dict[str, Ward] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -144,7 +157,7 @@ class Supervisor:
         loop.add_signal_handler(signal.SIGCHLD, self._look)
         self._worker = FOS if first.service == "fos" else LVSD
         work = self._jobs.fos if self._worker == FOS else self._jobs.lvsd
-        for name, run in ((HEART, self._jobs.heart), (self._worker, work)):
+        for name, run in ((HEART, self._run_heart), (self._worker, work)):
             policy = self._policy(name, first)
             self._wards[name] = Ward(policy, run, self._in_force, self._run_dir, self)
         if self._worker == FOS:
@@ -159,6 +172,12 @@ class Supervisor:
         return self._status_at_end
 
     # -- children ---------------------------------------------------------------------------
+
+    def _run_heart(self, sock: socket.socket, config: Path, run_dir: Path) -> int | None:
+        """Be the heart, in its process; one that is started again is not forced to anything."""
+        first = self._force and self._wards[HEART].child.starts == 1
+        run = self._jobs.forced if first else None
+        return (run or self._jobs.heart)(sock, config, run_dir)
 
     @staticmethod
     def _policy(name: str, current: settings.Settings) -> Policy:
@@ -444,8 +463,8 @@ def _in_place(work: Callable[[], object]) -> str | None:
     return None
 
 
-def run(config_path: Path, run_dir: Path, jobs: Jobs | None = None) -> int:
-    """Run pulse in the foreground; gives the exit status.
+def run(config_path: Path, run_dir: Path, jobs: Jobs | None = None, force: bool = False) -> int:
+    """Run pulse in the foreground; gives the exit status. force: take the addresses at once.
 
     0: stopped. 1: the configuration is bad, or it runs already. 78: the heart cannot run with it
     on this machine, as it is now. One sentence on stderr says why.
@@ -466,7 +485,7 @@ def run(config_path: Path, run_dir: Path, jobs: Jobs | None = None) -> int:
     try:
         warm.raise_priority()
         supervisor = Supervisor(
-            config_path.absolute(), run_dir.absolute(), jobs or Jobs.warm(), Log(), Notify()
+            config_path.absolute(), run_dir.absolute(), jobs or Jobs.warm(), Log(), Notify(), force
         )
         return asyncio.run(supervisor.run(first))
     except Exception as problem:  # noqa: BLE001 - whoever restarts us wants a reason in one line
