@@ -6,8 +6,8 @@
                              virtual address 203.0.113.10, gateway of the real servers 10.9.0.1
 
 Everything it makes ends with `down`. It says how things are done, not what must come of it; that
-is test_agent.py. Only for a kernel of its own (tests/lab/in-ipvs-kernel): it writes below /etc
-and /run.
+is test_agent.py. Only for a kernel of its own (tests/lab/in-ipvs-kernel), or where it needs no
+IPVS, for an /etc and a /run of its own (tests/page/alone): it writes there.
 """
 
 from __future__ import annotations

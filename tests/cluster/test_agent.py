@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +28,7 @@ from tests.cluster.cluster import (
 )
 from tests.cluster.traffic import first_answer_after, summary
 
+USER_MODE = "User Mode Linux" in Path("/proc/cpuinfo").read_text(encoding="ascii")
 MOST_GAP = 2.5
 """Seconds that clients may be without an answer when a router dies (0.5 / 1.5 s)."""
 
@@ -53,6 +55,21 @@ def test_requests_reach_both_servers(cluster: Cluster, r1: Router, r2: Router) -
     shown = r1.shown()
     assert "ACTIVE" in shown
     assert "web (tcp 203.0.113.10:80)" in shown
+
+
+def test_a_step_of_the_clock_moves_nothing(cluster: Cluster, r1: Router, r2: Router) -> None:
+    """A day ahead, and back: what counts is how long things last, not what time it is."""
+    if not USER_MODE:
+        pytest.skip("it would set this machine's own clock")
+    told = [len(router.events()) for router in (r1, r2)]
+    with cluster.traffic() as requests:
+        for step in (86400, -2 * 86400, 86400):
+            time.clock_settime(time.CLOCK_REALTIME, time.time() + step)
+            time.sleep(1)
+    assert summary(requests).failed == 0
+    assert (r1.state(), r2.state()) == ("active", "standby")
+    news = [text for router, n in zip((r1, r2), told, strict=True) for text in router.events()[n:]]
+    assert news == [], "nobody has noticed"
 
 
 @pytest.mark.parametrize("child", ["lvsd", "heart"])

@@ -5,7 +5,7 @@
 Real programs, real kills, traffic all the while, and a look every 10 ms that never both run one.
 One pair of routers does all of it, one accident after the other, wherever the services happen to
 be; another configuration comes by reload. There is no systemd here, so commands run the plain
-way; systemd's is in test_systemd.py.
+way; systemd's is in test_systemd.py. Needs no IPVS: tests/page/alone .venv/bin/pytest THIS_FILE
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ import socket
 import struct
 import time
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from piranha.pulse import ledger
@@ -52,6 +53,12 @@ def test_both_start_and_agree(settled: Three) -> None:
         assert heart.state["problems"] == []
         gaps = [b - a for a, b in pairwise(heart.ticks)]
         assert max(gaps) < DEADTIME / 2, "pulse resigns at half a dead time"
+    for heart in (primary, backup):
+        own = Path(f"/proc/{heart.pid}/status").read_text(encoding="utf-8")
+        locked = int(own.partition("VmLck:")[2].split()[0])
+        urgent = os.sched_getscheduler(heart.pid) & ~os.SCHED_RESET_ON_FORK == os.SCHED_RR
+        refused = any("with less than it wants" in text for text in heart.events)
+        assert refused is not (urgent and locked > 0), "it says so where that is not allowed"
     listed = json.loads((primary.run_dir / "addresses.json").read_text())
     assert {entry["address"] for entry in listed["addresses"]} == ALL
     for name in ("addresses.json", "session.json"):

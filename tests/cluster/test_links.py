@@ -136,6 +136,13 @@ UPPER = {
         "link set eth0 up",
     ],
 }
+UPPER["bond of two"] = [
+    "link add other type veth peer name far",
+    "link set far up",
+    *UPPER["bond"],
+    "link set other master top",
+    "link set other up",
+]
 
 
 @pytest.fixture
@@ -150,17 +157,25 @@ def upper(net: Net, request: pytest.FixtureRequest) -> Iterator[Net]:
         ip("-n", name, "address", "add", own, "dev", "top")
     yield net
     ip("-n", name, "link", "del", "top")
+    if "other" in "".join(UPPER[request.param]):
+        ip("-n", name, "link", "del", "other")
     ip("-n", name, "link", "set", "eth0", "up")
     if request.param != "vlan":
         ip("-n", name, "address", "add", own, "dev", "eth0")
 
 
 @pytest.mark.parametrize("upper", list(UPPER), indirect=True)
-def test_interfaces_upon_others_lose_their_link_with_them(upper: Net, three: Three) -> None:
+def test_interfaces_upon_others_lose_their_link_with_them(
+    upper: Net, three: Three, request: pytest.FixtureRequest
+) -> None:
     net, primary, backup = three
     device = "primary=top:1,backup=eth0:1"
     start(primary, backup, config(monitor_links=1).replace("eth0:1", device))
     net.cut(0, paths="a")
+    if "bond of two" in request.node.name:
+        pause(1.0, primary, backup)
+        assert primary.is_("active"), "it has another member"
+        ip("-n", net.routers[0], "link", "set", "far", "down")
     backup.until(lambda: backup.is_("active"), AT_ONCE)
     assert primary.holds() == set()
     primary.until(lambda: any("top has no link" in text for text in primary.state["problems"]))

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import functools
+import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -148,12 +150,27 @@ def _whole() -> list[Step]:
 
 
 def _in_kernel(name: str, tests: str, limit: float, *more: str, which: str = "not whole") -> Step:
-    """A file of tests, or a folder, in a kernel with IPVS; `which`: pytest's choice by marks."""
+    """A file of tests, or a folder, in a kernel with IPVS; `which`: pytest's choice by marks.
+
+    One that needs no IPVS runs in this kernel, with an /etc and a /run of its own.
+    """
     if which == "not whole" and WHOLE_FILE in _text(tests):
         return Step(name, unless="left to make test-all")
-    enter = str(ROOT / "tests/lab/in-ipvs-kernel")
+    here = tests in OWN_ETC and can_be_alone()
+    enter = str(ROOT / ("tests/page/alone" if here else "tests/lab/in-ipvs-kernel"))
     run = (enter, *_tool("python", "-m", "pytest", "-v", "--color=no"))
     return Step(name, (*run, "-m", which, tests, *more), limit, count=pytest_count, again=run)
+
+
+OWN_ETC = ("tests/cluster/test_fos.py",)
+"""Files that need no table, but write below /etc and /run."""
+
+
+@functools.cache
+def can_be_alone() -> bool:
+    """Whether this machine lets tests have an /etc and a /run of their own."""
+    argv = [ROOT / "tests/page/alone", "true"]
+    return subprocess.run(argv, check=False, capture_output=True, timeout=60).returncode == 0
 
 
 WHOLE_FILE = "pytestmark = pytest.mark.whole"
@@ -188,7 +205,7 @@ WITHOUT_IPVS = (
 )
 """Files in tests/cluster that need namespaces but no table: they run in the kernel that is here."""
 
-LONGEST = ("fos", "via_virtual", "agent", "lvsd", "systemd", "marks")
+LONGEST = ("via_virtual", "agent", "lvsd", "systemd", "marks")
 """Files in tests/cluster by what they take."""
 
 PATIENT = ("patience",)
@@ -204,7 +221,7 @@ def _cluster() -> list[Step]:
 
 
 def _cluster_files() -> list[str]:
-    """Those that need IPVS: the longest first, so that no processor is idle at the end."""
+    """Those with a run of their own: the longest first, so that no processor is idle at the end."""
     paths = ROOT.glob("tests/cluster/test_*.py")
     names = {path.name[5:-3] for path in paths} - {*WITHOUT_IPVS, *PATIENT}
     longest = [name for name in LONGEST if name in names]
