@@ -169,7 +169,7 @@ OWN_ETC = ("tests/cluster/test_fos.py",)
 @functools.cache
 def can_be_alone() -> bool:
     """Whether this machine lets tests have an /etc and a /run of their own."""
-    argv = [ROOT / "tests/page/alone", "true"]
+    argv = [str(ROOT / "tests/page/alone"), "true"]
     return subprocess.run(argv, check=False, capture_output=True, timeout=60).returncode == 0
 
 

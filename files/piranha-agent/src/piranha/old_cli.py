@@ -27,6 +27,7 @@ PREFIXED = {"piranha-passwd": "passwd", "piranha-gui": "gui", "piranha_gui": "gu
 MAC_SIZE = 6
 EVERYBODY = b"\xff" * MAC_SIZE
 
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 Add: TypeAlias = Callable[..., argparse.ArgumentParser]
 Option: TypeAlias = Callable[[argparse.ArgumentParser], None]
 
@@ -38,10 +39,15 @@ def called_as(program: str) -> list[str]:
     return [name] if name in (*NAMES, *PREFIXED.values()) else []
 
 
-def register(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], command: Add, config: Option
-) -> None:
+def register(commands: Commands, command: Add, config: Option) -> None:
     """Add the commands. command, config: what cli.py adds commands and the option -c with."""
+    _add_pulse(commands, command, config)
+    _add_lvsd(commands, command, config)
+    _add_fos(commands, command, config)
+    _add_send_arp(commands)
+
+
+def _add_pulse(commands: Commands, command: Add, config: Option) -> None:
     pulse = command(commands, "pulse", _pulse, "run the router's agent (the service does this)")
     _foreground(pulse)
     config(pulse)
@@ -61,6 +67,8 @@ def register(
     _gone(pulse, "--lvs", "--lvsd", "--fos")
     _asks(pulse)
 
+
+def _add_lvsd(commands: Commands, command: Add, config: Option) -> None:
     lvsd = command(
         commands, "lvsd", _lvsd, "keep the IPVS table and check real servers, without pulse"
     )
@@ -75,6 +83,8 @@ def register(
     _gone(lvsd, "--nanny")
     _asks(lvsd)
 
+
+def _add_fos(commands: Commands, command: Add, config: Option) -> None:
     fos = command(commands, "fos", _fos, "tell how failover services are run")
     for option in ("-f", "--monitor"), ("-F", "--active"), ("-t", "--test-start"):
         fos.add_argument(*option, action="store_true", help=argparse.SUPPRESS)
@@ -82,6 +92,8 @@ def register(
     config(fos)
     _asks(fos)
 
+
+def _add_send_arp(commands: Commands) -> None:
     arp = commands.add_parser(
         "send_arp",
         help="tell a neighbour, or all, which card has an address",
