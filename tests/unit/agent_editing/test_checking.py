@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from piranha.editing import checking
-from piranha.gui.protocol import OPERATE, VIEW, Checked
+from piranha.gui.protocol import BY_LVSD, OPERATE, VIEW, Checked
 
 from .files import TEXT
 from .test_door import ANSWERS, Client, living
@@ -94,7 +94,7 @@ def test_what_cannot_be_checked_by_hand_lvsd_is_asked_for(
         (client.folder / "lvs.cf").write_text(text)
         told = await client.ask("check_now", OPERATE, virtual="web", server="one")
         assert told["result"]["verdict"] == "up", told
-        assert checking.BY_LVSD in told["result"]["lines"]
+        assert BY_LVSD in told["result"]["lines"]
         assert [one.do for one in client.asked] == ["check", "servers"]
         client.asked.clear()
         unknown = await client.ask("check_now", OPERATE, virtual="web", server="absent")
@@ -106,6 +106,6 @@ def test_what_cannot_be_checked_by_hand_lvsd_is_asked_for(
         client.pulse.stop()
         alone = await client.ask("check_now", OPERATE, virtual="web", server="one")
         assert alone["result"]["verdict"] == "unchecked"
-        assert checking.BY_LVSD not in alone["result"]["lines"]
+        assert BY_LVSD not in alone["result"]["lines"]
 
     living(tmp_path, work)

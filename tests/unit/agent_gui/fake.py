@@ -189,7 +189,7 @@ class FakeBackend:
         if loaded.errors:
             raise Failed("the text has errors", INVALID, {"findings": []})
         self.old.append(self.text)
-        self.text = given["text"]
+        before, self.text = digest(self.text), given["text"]
         number = len(self.old)
         self.kept.insert(
             0,
@@ -199,6 +199,8 @@ class FakeBackend:
                 "user": by.user if by else "?",
                 "role": by.role if by else "?",
                 "why": given["why"],
+                "before": before,
+                "after": digest(self.text),
                 "outcome": "in force",
                 "note": "",
                 "difference": ["something changed"],

@@ -31,8 +31,11 @@ CHECKS = [
     response_schema_conformance,
 ]
 EDIT = {"authorization": "Bearer t-edit"}
+MADE_UP = max(2, settings().max_examples // 15)
+"""Requests for each operation; `make test-all` makes more."""
+
 SOME = settings(
-    max_examples=4,
+    max_examples=MADE_UP,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
@@ -47,7 +50,7 @@ def test_it_does_what_its_description_says(case: schemathesis.Case) -> None:
 
 
 @SCHEMA.parametrize()
-@settings(SOME, max_examples=2)
+@settings(SOME, max_examples=MADE_UP // 2)
 def test_it_gives_nothing_without_authorisation(case: schemathesis.Case) -> None:
     answer = case.call(app=APP)
     assert answer.status_code == 401

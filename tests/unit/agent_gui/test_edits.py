@@ -215,7 +215,7 @@ def random_edit(chance: random.Random, text: str) -> Edit:
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=max(4, settings().max_examples // 15), deadline=None)
 def test_a_hundred_random_forms_lose_no_comment_and_no_oddity(seed: int) -> None:
     chance = random.Random(seed)
     text, done = ODD, 0

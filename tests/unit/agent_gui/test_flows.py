@@ -12,6 +12,7 @@ from piranha.core.lvs_cf.api import load
 from piranha.core.lvs_cf.explain import directives_of
 from piranha.gui import forms, views
 from piranha.gui.apply_pages import restored
+from piranha.gui.protocol import BY_LVSD
 from starlette.testclient import TestClient
 
 from .conftest import Login, csrf_of, send
@@ -112,9 +113,13 @@ def test_two_people_at_once_the_second_is_told_and_nothing_is_lost(
     send(first, "/apply", why="I was first")
     between = backend.text
     page = send(second, "/apply", why="and I second")
-    assert "Somebody else was quicker" in page
-    assert "I was first" in page
-    assert "Write it and put it in force" not in page
+    for told in (page, second.get("/apply").text):
+        assert "Somebody else was quicker" in told
+        assert re.search(r"edda changed lvs.cf at \d{4}-.*: I was first\.", text_of(told))
+        assert "Write it and put it in force" not in told
+        # Not that it would take back what the first has done.
+        assert "deadtime: 6 becomes 9" in told
+        assert "80" not in told[told.index("What changes") : told.index("kernel")]
     assert backend.text == between
     assert "Somebody else has changed" in second.get("/redundancy").text
     page = send(second, "/draft", do="rebase")
@@ -122,6 +127,24 @@ def test_two_people_at_once_the_second_is_told_and_nothing_is_lost(
     send(second, "/apply", why="and I second")
     assert "port = 8080" in backend.text
     assert "deadtime = 9" in backend.text
+
+
+def test_what_does_not_fit_any_more_is_named_before_it_is_left_out(
+    login: Login, backend: FakeBackend
+) -> None:
+    client = login("edda")
+    send(client, "/virtual/server", name="web", server="one", tab="server", weight="5")
+    send(client, "/redundancy", tab="redundancy", deadtime="9")
+    backend.text = TEXT.replace("server one", "server uno")
+    page = text_of(client.get("/apply").text)
+    assert "and not by this page" in page
+    assert "Left out, since it does not fit there: " in page
+    assert "server one" in page[page.index("Left out") : page.index("Lay my changes")]
+    # A whole text that was typed is shown as it is: there is nothing to lay anywhere.
+    client = login("edda")
+    send(client, "/file", text=TEXT.replace("port = 80", "port = 81"))
+    backend.text = TEXT
+    assert "80 becomes 81" in client.get("/apply").text
 
 
 def test_a_draft_is_one_persons_own_and_can_be_undone(login: Login, backend: FakeBackend) -> None:
@@ -287,3 +310,37 @@ def test_filter_and_sort_work_without_scripts(login: Login, backend: FakeBackend
     assert names("?sort=state") == ["c", "a", "b"]
     assert names("?show=bad") == ["c"]
     assert names("?q=192.0.2.2") == ["a"]
+    lines[0]["address"] = "192.0.2.10"
+    read_anew(client)
+    assert names("?sort=place") == ["a", "c", "b"]
+
+
+def test_the_page_of_one_service_has_places_for_all_that_changes(
+    login: Login, backend: FakeBackend
+) -> None:
+    client = login("vera")
+    read_anew(client)
+    client.get("/")
+    row = client.app.state.site.live.monitor.rows[0]  # type: ignore[attr-defined]
+    page = client.get(f"/service?id={row.id}").text
+    head = page[page.index(f'id="{row.id}"') : page.index('role="table"')]
+    shown = set(re.findall(r'data-f="([^"]+)"', head))
+    assert shown == {"state", "age", "place", "how", "serving", "note"}
+    assert shown <= set(row.fields)
+
+
+def test_a_check_says_whose_it_was(
+    login: Login, backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, about = login("otto"), {"virtual": "shop-0000", "server": "rs00"}
+    page = send(client, "/check-now", **about)
+    assert "it changes no state" in page
+    assert "answered &lt;b&gt;HTTP" in page
+
+    async def by_lvsd(_given: object, _by: object) -> dict[str, object]:
+        return {"verdict": "down", "lines": ["web/one: DOWN", BY_LVSD]}
+
+    monkeypatch.setattr(backend, "_check_now", by_lvsd)
+    page = send(client, "/check-now", **about)
+    assert "it changes no state" not in page
+    assert "it counts" in page

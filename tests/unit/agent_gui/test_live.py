@@ -9,12 +9,17 @@ import json
 from typing import Any
 
 import pytest
+from piranha.gui import cards, monitor_pages, views
 from piranha.gui import live as module
-from piranha.gui import views
+from piranha.gui.access import Person
+from piranha.gui.cards import Seen
 from piranha.gui.graph import HEIGHT, KEPT, WIDTH, Series, path
 from piranha.gui.live import Full, Live, message
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
 
-from .fake import FakeBackend, server, status
+from .conftest import Login
+from .fake import FakeBackend, server, status, virtual
 
 
 def test_only_fields_that_changed_are_told() -> None:
@@ -120,6 +125,86 @@ def test_what_somebody_else_read_meanwhile_is_told_too(monkeypatch: pytest.Monke
     assert asyncio.run(run()) == "again"
 
 
+async def anew(live: Live) -> None:
+    """Read, however short a time ago the agent was read."""
+    vars(live)["_read_at"] = float("-inf")
+    await live.fresh()
+
+
+def told_to(viewer: module.Viewer) -> list[tuple[str, Any]]:
+    return [viewer.queue.get_nowait() for _each in range(viewer.queue.qsize())]
+
+
+def test_who_comes_gets_all_of_it_and_from_then_on_what_changes() -> None:
+    """A page is older than its stream: it was made before, or the connection was away."""
+    backend = FakeBackend()
+    first = backend.status["lvsd"]["virtual"][0]
+    own = views.identity(first)
+
+    async def run() -> None:
+        live = Live(backend)
+        assert live.whole(live.enter([own])) is None
+        await live.fresh()
+        viewer = live.enter([own, "sgone"])
+        whole = live.whole(viewer)
+        assert whole is not None
+        assert [one["name"] for one in whole["rows"].values()] == ["shop-0000", "shop-0001"]
+        assert [one["state"] for one in whole["servers"].values()] == ["UP", "UP"]
+        first["servers"][0] = server("rs00", 0, "DOWN")
+        await anew(live)
+        rows = {key: data for kind, told in told_to(viewer) if kind == "rows"
+                for key, data in told.items()}
+        assert rows[next(iter(whole["servers"]))]["state"] == "DOWN"
+        first["servers"].pop()
+        await anew(live)
+        assert ("again", {}) in told_to(viewer), "a server is gone from the list that is open"
+
+    asyncio.run(run())
+
+
+def test_when_the_agent_is_back_the_pages_begin_anew() -> None:
+    backend = FakeBackend()
+
+    async def run() -> None:
+        live = Live(backend)
+        await live.fresh()
+        viewer = live.enter([])
+        backend.gone = True
+        await anew(live)
+        assert told_to(viewer) == [("lost", {"why": "the agent does not answer"})]
+        assert live.whole(viewer) is None
+        backend.gone = False
+        await anew(live)
+        assert told_to(viewer) == [("head", None), ("again", {})]
+
+    asyncio.run(run())
+
+
+def test_a_stream_begins_with_all_of_it(login: Login) -> None:
+    """Until it ends, since the person has logged out elsewhere."""
+    client = login("vera")
+    site = client.app.state.site  # type: ignore[attr-defined]
+    cookie = client.cookies["__Host-piranha"]
+    session = site.sessions.find(cookie)
+    told = []
+
+    async def run() -> None:
+        scope = {"type": "http", "app": client.app, "path": "/live", "query_string": b"",
+                 "headers": [], "piranha.person": Person("vera", "view"),
+                 "piranha.session": session, "piranha.cookie": cookie}
+        answer = await monitor_pages.live(Request(scope))
+        assert isinstance(answer, StreamingResponse)
+        async for one in answer.body_iterator:
+            text = bytes(one).decode() if not isinstance(one, str) else one
+            told.append(text.split("\n")[0])
+            if told[-1] == "event: all":
+                site.sessions.end(cookie)
+
+    client.get("/")
+    asyncio.run(run())
+    assert told == ["event: hello", "event: all", "event: bye"]
+
+
 def test_a_viewer_that_never_reads_keeps_little_and_is_told_to_begin_anew() -> None:
     live = Live(FakeBackend())
     viewer = live.enter([])
@@ -156,6 +241,30 @@ def test_a_status_with_holes_is_shown_all_the_same() -> None:
     fos = {"fos": {"services": [{"name": "db", "state": "running"}]},
            "pulse": {"running": {"fos": True}}}
     assert views.monitor(fos, 0.0).rows[0].fields["state"] == "RUNNING"
+
+
+def test_how_long_the_partner_is_what_it_is() -> None:
+    """Heartbeats do not tell it; the page knows since when it has seen it."""
+
+    def at(state: str | None, now: float, before: Seen) -> tuple[Seen, str]:
+        told = status()
+        told["heart"]["peer"] = None if state is None else {"state": state, "digest": "aabb"}
+        found = cards.seen(told, before, now)
+        facts = [fact for card in cards.cards(told, now + 60, found)[1:] for fact in card.facts]
+        return found, next((fact.text for fact in facts if fact.title == "since"), "")
+
+    first, said = at("standby", 1000.0, Seen())
+    assert said == "at least 60 s"
+    assert at("standby", 2000.0, first) == (first, "at least 18 min")
+    turned, said = at("active", 3000.0, first)
+    assert (turned.at, said) == (3000.0, "60 s")
+    assert at(None, 4000.0, turned) == (Seen(), "")
+
+
+def test_a_virtual_service_is_what_it_is_since_a_server_of_it_changed() -> None:
+    old, new = server("a", 1, since=1000.0), server("b", 2, since=4000.0)
+    assert views.service_row(virtual("v", 1, [old, new]), 4060.0).fields["age"] == "for 60 s"
+    assert views.service_row(virtual("v", 1, []), 4060.0).fields["age"] == ""
 
 
 def test_a_graph_keeps_the_last_points_and_leaves_gaps() -> None:

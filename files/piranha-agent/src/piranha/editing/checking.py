@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from piranha.gui.protocol import Checked
+from piranha.gui.protocol import BY_LVSD, Checked
 
 LIMIT = 70.0
 """Seconds for a check; those of lvs.cf may take a minute."""
@@ -34,7 +34,6 @@ sys.exit(main())
 """Runs the version of the agent that this process is of: an installed one is on nobody's path."""
 
 UP, DOWN, UNCHECKED = "up", "down", "unchecked"
-BY_LVSD = "  by:    lvsd, since this check takes a right that the page's editor has not"
 _VERDICTS = {"good": (UP, "UP"), "bad": (DOWN, "DOWN"), "unknown": (UNCHECKED, "NOT CHECKED")}
 
 Ask = Callable[..., Awaitable[dict[str, Any]]]

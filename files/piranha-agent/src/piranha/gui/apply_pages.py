@@ -89,12 +89,15 @@ async def preview(request: Request) -> Response:
 NOTHING = "There are no changes of yours that wait to be applied."
 
 
-async def _preview(
-    request: Request, work: Work, why: str, status: int = 200, **shown: Any
-) -> Response:
+async def _preview(request: Request, work: Work, why: str, status: int = 200) -> Response:
     draft = work.draft
     if draft is None:
         return page(request, "message.html", title="Nothing to apply", text=NOTHING)
+    left: list[str] = []
+    if work.stale and not any(isinstance(one, Replace) for one in draft.edits):
+        # What counts now is what the changes would be upon the file that is there.
+        digest, text = str(work.file.get("digest", "")), str(work.file.get("text", ""))
+        draft, left = await asyncio.to_thread(draft.onto, digest, text)
     told = await site_of(request).backend.ask(
         "preview", {"digest": draft.digest, "text": draft.text}, actor_of(request)
     )
@@ -103,13 +106,20 @@ async def _preview(
         "preview.html",
         status,
         work=work,
-        draft=draft,
         told=told,
-        conflict=shown.get("conflict") or ({} if told.get("conflict") else None),
+        conflict=await _quicker(request, work) if work.stale or told.get("conflict") else None,
+        left=left,
         reason=form_of(request).get("why", ""),
         why=why,
         longest=LONGEST_REASON,
     )
+
+
+async def _quicker(request: Request, work: Work) -> dict[str, Any]:
+    """Give who, when and why the file became what it is; nothing if it was not by the page."""
+    told = await site_of(request).backend.ask("history", by=actor_of(request))
+    here = work.file.get("digest")
+    return next((one for one in told.get("entries") or () if one.get("after") == here), {})
 
 
 async def write(request: Request) -> Response:
@@ -126,7 +136,7 @@ async def write(request: Request) -> Response:
         told = await site_of(request).backend.ask("write", arguments, actor_of(request))
     except Failed as why:
         if why.code == CONFLICT:
-            return await _preview(request, work, str(why), 409, conflict=why.details)
+            return await _preview(request, await look(request), str(why), 409)
         if why.code == INVALID:
             return await _preview(request, work, str(why), 422)
         raise

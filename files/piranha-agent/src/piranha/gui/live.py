@@ -3,7 +3,8 @@
 """One reading of the agent's status for all who look, and what changed in it, told to each of them.
 
 However many look, the agent is asked once, and the longer its answer takes the more seldom: at
-most a twentieth of the time goes into it. A viewer that does not read loses its place in the queue
+most a twentieth of the time goes into it. Whoever comes gets all of it, since a page is older than
+its stream, and from then on what changes. A viewer that does not read loses its place in the queue
 and is told to load the page anew; it costs nobody else anything.
 """
 
@@ -19,10 +20,10 @@ from typing import Any
 
 from piranha.control.render import services
 
-from . import views
+from . import cards, views
 from .backend import Backend, Failed
 from .graph import Series, path
-from .views import Monitor, Row
+from .views import Fields, Monitor, Row
 
 SHARE = 20
 """A reading of S seconds is followed by a pause of at least SHARE * S."""
@@ -82,7 +83,7 @@ class Live:
         self._read_at = float("-inf")
         self.status: dict[str, Any] = {}
         self.monitor: Monitor | None = None
-        self._told: Monitor | None = None
+        self._partner = cards.Seen()
         self.trouble = "nothing has been read yet"
         self.took = 0.0
         self.events: list[dict[str, Any]] = []
@@ -97,25 +98,27 @@ class Live:
         return self.monitor
 
     async def _read(self) -> None:
-        begin = time.monotonic()
+        """Read, and tell the viewers: they were told what is known, whoever asked for it."""
+        begin, before = time.monotonic(), self.monitor
         try:
             status = await self._backend.ask("status")
         except Failed as why:
             self.trouble = str(why)
             self.monitor, self.status = None, {}
-            self._read_at = time.monotonic()
-            return
-        self.trouble = ""
-        self.took = time.monotonic() - begin
-        self.status = status
-        await asyncio.to_thread(self._digest, status, time.time())
+        else:
+            self.trouble = ""
+            self.took = time.monotonic() - begin
+            self.status = status
+            await asyncio.to_thread(self._digest, status, time.time())
         self._read_at = time.monotonic()
+        self._tell(before, self.monitor)
 
     def _digest(self, status: dict[str, Any], now: float) -> None:
         if now - self._drawn_at >= GRAPH_EVERY or now < self._drawn_at:
             self._drawn_at = now
             self._draw(status)
-        self.monitor = views.monitor(status, now, self._pictures)
+        self._partner = cards.seen(status, self._partner, now)
+        self.monitor = views.monitor(status, now, self._pictures, self._partner)
 
     def _draw(self, status: dict[str, Any]) -> None:
         """Add a point to each graph: connections a second of services and of servers."""
@@ -176,9 +179,6 @@ class Live:
         while True:
             async with self._lock:
                 await self._read()
-            # Others read too, so what was read last is not what the viewers were told last.
-            self._tell(self._told, self.monitor)
-            self._told = self.monitor
             pause = max(SHORTEST, min(LONGEST, self.took * SHARE))
             if not self._viewers:
                 pause = max(pause, UNWATCHED)
@@ -196,12 +196,11 @@ class Live:
             self._all("lost", {"why": self.trouble})
             return
         self._all("head", None)
-        if before is not None:
-            changed = views.changes(before.rows, after.rows)
-            if changed is None:
-                self._all("again", {})
-            elif changed:
-                self._all("rows", changed)
+        changed = views.changes(before.rows, after.rows) if before is not None else None
+        if changed is None:
+            self._all("again", {})
+        elif changed:
+            self._all("rows", changed)
         self._tell_opened()
 
     def _tell_opened(self) -> None:
@@ -214,8 +213,25 @@ class Live:
             self._opened_rows[service_id] = rows
             changed = views.changes(known.get(service_id, rows), rows)
             for viewer in self._viewers:
-                if service_id in viewer.opened and changed:
+                if service_id in viewer.opened and changed is None:
+                    viewer.tell("again", {})
+                elif service_id in viewer.opened and changed:
                     viewer.tell("rows", changed)
+
+    def whole(self, viewer: Viewer) -> dict[str, dict[str, Fields]] | None:
+        """Give all that a viewer should show now, from which on it is told of changes.
+
+        Its page is older: it was made before the viewer came, or the connection was away meanwhile.
+        """
+        if self.monitor is None:
+            return None
+        servers: dict[str, Fields] = {}
+        for service_id in viewer.opened:
+            rows = self._opened_rows.get(service_id) or self.servers(service_id)
+            if rows is not None:
+                self._opened_rows[service_id] = rows
+                servers |= {row.id: row.fields for row in rows}
+        return {"rows": {row.id: row.fields for row in self.monitor.rows}, "servers": servers}
 
     def _all(self, kind: str, data: object) -> None:
         for viewer in self._viewers:

@@ -12,10 +12,10 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
-from . import views
+from . import views, words
 from .access import OPERATE
 from .live import BEAT, Full, Viewer, message
-from .protocol import LONGEST_REASON
+from .protocol import BY_LVSD, LONGEST_REASON
 from .site import actor_of, form_of, page, person_of, site_of, to
 from .views import Monitor, Row
 
@@ -116,9 +116,12 @@ async def live(request: Request) -> Response:
 
 async def _stream(request: Request, viewer: Viewer) -> AsyncIterator[bytes]:
     site = site_of(request)
-    head: dict[str, str] = {}
     try:
         yield message("hello", {})
+        if (whole := site.live.whole(viewer)) is not None:
+            yield message("all", whole)
+        else:
+            yield message("lost", {"why": site.live.trouble})
         while _still_in(request):
             try:
                 async with asyncio.timeout(HEARTBEAT):
@@ -127,10 +130,7 @@ async def _stream(request: Request, viewer: Viewer) -> AsyncIterator[bytes]:
                 yield BEAT
                 continue
             if kind == "head":
-                told = {"html": _head(request), "total": _head(request, "_total.html")}
-                if told == head:
-                    continue
-                head = data = told
+                data = _told_head(request)
             elif kind == "log":
                 data = {"html": _log(request, data)}
             yield message(kind, data)
@@ -146,10 +146,14 @@ def _still_in(request: Request) -> bool:
     return cookie is None or site.sessions.find(cookie, touch=False) is not None
 
 
-def _head(request: Request, template_name: str = "_head.html") -> str:
-    site = site_of(request)
-    template = site.templates.get_template(template_name)
-    return template.render(monitor=site.live.monitor, person=person_of(request))
+def _told_head(request: Request) -> dict[str, str]:
+    """Give what stands above the rows: the routers, the number of services, the time of it all."""
+    site, monitor = site_of(request), site_of(request).live.monitor
+    html, total = (
+        site.templates.get_template(name).render(monitor=monitor, person=person_of(request))
+        for name in ("_head.html", "_total.html")
+    )
+    return {"html": html, "total": total, "at": words.clock(monitor.at) if monitor else ""}
 
 
 def _log(request: Request, told: list[dict[str, Any]]) -> str:
@@ -224,11 +228,13 @@ async def check_now(request: Request) -> Response:
     form = form_of(request)
     arguments = {"virtual": form.get("virtual", ""), "server": form.get("server", "")}
     told = await site_of(request).backend.ask("check_now", arguments, actor_of(request))
+    lines = [str(line) for line in told.get("lines") or ()]
     return page(
         request,
         "checked.html",
         verdict=str(told.get("verdict", "?")),
-        lines=[str(line) for line in told.get("lines") or ()],
+        lines=lines,
+        by_hand=BY_LVSD not in lines,
         about=arguments,
         back=form.get("id", ""),
     )

@@ -226,6 +226,10 @@ class Checked:
     lines: list[str]
 
 
+BY_LVSD = "  by:    lvsd, since this check takes a right that the page's editor has not"
+"""A line of `Checked`: the check was lvsd's own, and counts as every other one."""
+
+
 def plain(answer: Any) -> dict[str, Any]:
     """Give an answer's dataclass as what JSON holds."""
     return asdict(answer)

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A status of the agent as what CONTROL/MONITORING shows: rows of texts with a tone. Pure.
 
+The cards of both routers are cards.py's.
+
 Shows whatever a status holds and never fails for what is missing. What servers say (names, reasons,
 answers) is text here like any other; the template escapes all of it.
 """
@@ -9,6 +11,7 @@ answers) is text here like any other; the template escapes all of it.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,22 +19,10 @@ from typing import Any
 from piranha.control.render import problems, runs_fos, services
 from piranha.control.render_fos import listed
 
-from .words import NOTHING, ago, count, endpoint, milliseconds, short, span
+from .cards import Card, Seen, cards
+from .tones import BAD, GOOD, IDLE, WARN, tone
+from .words import NOTHING, ago, endpoint, milliseconds, short
 
-GOOD, WARN, BAD, IDLE = "good", "warn", "bad", "idle"
-TONES = {
-    "UP": GOOD,
-    "ACTIVE": GOOD,
-    "RUNNING": GOOD,
-    "STANDBY": IDLE,
-    "DOWN": BAD,
-    "FAULT": BAD,
-    "STUCK": BAD,
-    "DRAIN": WARN,
-    "MAINT": WARN,
-    "STARTING": WARN,
-    "STOPPING": WARN,
-}
 NAMED = 3
 """Servers that a summary names."""
 
@@ -45,30 +36,6 @@ class Row:
 
     id: str
     fields: Fields
-
-
-@dataclass(frozen=True)
-class Fact:
-    """One line of a router's card."""
-
-    title: str
-    text: str
-    tone: str = ""
-
-
-@dataclass(frozen=True)
-class Card:
-    """One router."""
-
-    title: str
-    state: str
-    tone: str
-    facts: tuple[Fact, ...]
-
-
-def tone(state: str) -> str:
-    """Give the tone of a state's name."""
-    return TONES.get(state.upper(), IDLE)
 
 
 def identity(service: Status) -> str:
@@ -115,7 +82,7 @@ def totals(servers: Iterable[Status]) -> dict[str, float]:
     return sums
 
 
-def service_row(service: Status, graph: str = "") -> Row:
+def service_row(service: Status, now: float, graph: str = "") -> Row:
     """Give a virtual service as a line. graph: the path of its small picture."""
     found = _servers(service)
     told = totals(found)
@@ -127,6 +94,7 @@ def service_row(service: Status, graph: str = "") -> Row:
             "place": place(service),
             "state": state,
             "tone": shade,
+            "age": age(max(_numbers(one.get("since") for one in found), default=None), now),
             "serving": f"{service.get('in_service', '?')} of {len(found)}",
             "active": short(told["active"]),
             "rate": short(told["connection_rate"]),
@@ -228,118 +196,20 @@ def failover_row(service: Status, now: float) -> Row:
             "tone": BAD if service.get("failed") else tone(state),
             "restarts": str(service.get("restarts", "?")),
             "checked": "yes" if service.get("checked_from_here") else "no",
-            "since": ago(service.get("since"), now),
+            "age": age(service.get("since"), now),
             "reason": str(service.get("reason") or ""),
         },
     )
 
 
-def cards(status: Status, now: float) -> list[Card]:
-    """Give the two routers."""
-    heart = status.get("heart") or {}
-    made = [_own_card(status, heart, now)]
-    peer = heart.get("peer")
-    if isinstance(peer, dict):
-        made.append(_partner_card(peer, heart, now))
-    return made
+def age(since: object, now: float) -> str:
+    """Say for how long something is so. A virtual service is, since a server of it changed last."""
+    told = ago(since, now)
+    return f"for {told}" if told else ""
 
 
-def _own_card(status: Status, heart: Status, now: float) -> Card:
-    state = str(heart.get("state") or "unknown").upper()
-    pulse = status.get("pulse") or {}
-    held = heart.get("addresses") or ()
-    facts = [
-        Fact("since", ago(heart.get("since"), now)),
-        Fact("because", str(heart.get("reason") or "")),
-        Fact("holds", _addresses(held)),
-        *(_link(one, now) for one in heart.get("links") or ()),
-        *([_sync(heart["sync"])] if heart.get("sync") else []),
-        Fact("agent", f"{status.get('version', '?')}, up {span(pulse.get('uptime'))}"),
-        _configuration(status),
-    ]
-    restarts = {name: number for name, number in (pulse.get("restarts") or {}).items() if number}
-    if restarts:
-        told = ", ".join(f"{name} {number}" for name, number in restarts.items())
-        facts.append(Fact("restarted", told, WARN))
-    title = f"{status.get('host', '?')} ({heart.get('role') or 'this router'})"
-    return Card(title, state, tone(state), tuple(one for one in facts if one.text))
-
-
-LISTED = 4
-"""Addresses that a card names."""
-
-
-def _addresses(held: Sequence[object]) -> str:
-    names = [str(one.get("address", "?")) if isinstance(one, dict) else str(one) for one in held]
-    if not names:
-        return "no virtual address"
-    if len(names) <= LISTED:
-        return ", ".join(names)
-    return f"{count(len(names), 'address')[:-1]}es: {', '.join(names[:LISTED])} …"
-
-
-def _link(link: Status, now: float) -> Fact:
-    up = bool(link.get("up"))
-    heard = f"heard {ago(link.get('heard'), now)} ago" if link.get("heard") else "never heard"
-    sending = link.get("sending")
-    trouble = "" if sending in ("ok", None) else f"; cannot be sent on: {sending}"
-    between = f"{link.get('own', '?')} ↔ {link.get('partner', '?')}"
-    return Fact(
-        "heartbeat",
-        f"{between} {'UP' if up else 'DOWN'}, {heard}{trouble}",
-        GOOD if up and not trouble else BAD,
-    )
-
-
-def _sync(sync: Status) -> Fact:
-    halves = [
-        f"{does} {'UP' if sync.get(half) else 'DOWN'}"
-        for half, does in (("master", "sends"), ("backup", "receives"))
-    ]
-    well = bool(sync.get("master") or sync.get("backup"))
-    where = f"{sync.get('interface', '?')}, id {sync.get('id', '?')}"
-    return Fact("connection sync", f"{where}: {', '.join(halves)}", GOOD if well else BAD)
-
-
-DIGITS = 12
-
-
-def _configuration(status: Status) -> Fact:
-    worker = (status.get("fos") if runs_fos(dict(status)) else status.get("lvsd")) or {}
-    digest = str((worker.get("config") or {}).get("digest") or "")
-    parts = [f"digest {digest[:DIGITS]}" if digest else "none in force"]
-    lvsd = status.get("lvsd") or {}
-    if lvsd.get("checks") is not None:
-        parts.append(count(int(lvsd["checks"]), "check"))
-    drifts = (lvsd.get("table") or {}).get("drifts")
-    if drifts:
-        parts.append(f"table repaired {count(int(drifts), 'time')}")
-    if lvsd.get("overrides"):
-        parts.append(f"{count(int(lvsd['overrides']), 'order')} of operators in force")
-    return Fact("configuration", ", ".join(parts), "" if digest else BAD)
-
-
-def _partner_card(peer: Status, heart: Status, now: float) -> Card:
-    state = str(peer.get("state") or "unknown").upper()
-    heard = ago(peer.get("heard"), now)
-    mine, theirs = heart.get("digest"), peer.get("digest")
-    if state == "DOWN" or not theirs:
-        same = Fact("configuration", "unknown while it is silent", WARN)
-    elif theirs == mine:
-        same = Fact("configuration", "equal to this router's", GOOD)
-    else:
-        same = Fact("configuration", "not equal to this router's", BAD)
-    able = peer.get("able")
-    facts = [
-        Fact("heard", f"{heard} ago" if heard else "never", "" if heard else BAD),
-        Fact("because", str(peer.get("reason") or "")),
-        same,
-        Fact("can serve", f"{able} of {peer.get('of')} services" if able is not None else ""),
-        Fact("agent", str(peer.get("version") or "")),
-    ]
-    shade = BAD if state == "DOWN" else tone(state)
-    title = f"{peer.get('address', '?')} (partner)"
-    return Card(title, state, shade, tuple(one for one in facts if one.text))
+def _numbers(values: Iterable[object]) -> Iterable[float]:
+    return (float(value) for value in values if isinstance(value, int | float))
 
 
 def notices(status: Status) -> list[str]:
@@ -360,20 +230,26 @@ class Monitor:
     counts: Mapping[str, int]
 
 
-def monitor(status: Status, now: float, graphs: Mapping[str, str] | None = None) -> Monitor:
-    """Make it. graphs: paths by the id of the virtual service."""
+def monitor(
+    status: Status,
+    now: float,
+    graphs: Mapping[str, str] | None = None,
+    partner: Seen | None = None,
+) -> Monitor:
+    """Make it. graphs: paths by the id of the virtual service. partner: what was seen of it."""
     fos = runs_fos(dict(status))
     if fos:
         rows = tuple(failover_row(one, now) for one in listed(status.get("fos") or {}))
     else:
         drawn = graphs or {}
         rows = tuple(
-            service_row(one, drawn.get(identity(one), "")) for one in services(dict(status))
+            service_row(one, now, drawn.get(identity(one), "")) for one in services(dict(status))
         )
     counts: dict[str, int] = {GOOD: 0, WARN: 0, BAD: 0, IDLE: 0}
     for row in rows:
         counts[row.fields["tone"]] += 1
-    return Monitor(now, tuple(cards(status, now)), tuple(notices(status)), rows, fos, counts)
+    routers = tuple(cards(status, now, partner or Seen()))
+    return Monitor(now, routers, tuple(notices(status)), rows, fos, counts)
 
 
 def find_service(status: Status, wanted: str) -> dict[str, Any] | None:
@@ -395,8 +271,13 @@ _ORDER = {BAD: 0, WARN: 1, IDLE: 2, GOOD: 3}
 SORTS: Mapping[str, Callable[[Row], Any]] = {
     "name": lambda row: row.fields["name"].lower(),
     "state": lambda row: (_ORDER[row.fields["tone"]], row.fields["name"].lower()),
-    "place": lambda row: row.fields["place"],
+    "place": lambda row: _by_numbers(row.fields["place"]),
 }
+
+
+def _by_numbers(text: str) -> list[tuple[int, str]]:
+    """Give what sorts 192.0.2.9 before 192.0.2.10, as the script of the page does."""
+    return [(int(one), "") if one.isdecimal() else (0, one) for one in re.split(r"(\d+)", text)]
 
 
 def chosen(rows: Iterable[Row], text: str = "", shade: str = "", sort: str = "") -> list[Row]:

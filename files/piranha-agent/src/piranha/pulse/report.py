@@ -113,6 +113,7 @@ def _peer(engine: Engine, settings: HeartSettings, wall: float) -> dict[str, Any
         "digest": None if digest is None else digest.hex(),
         # A silent partner's last word is no news.
         "services": to_json(None if machine.partner is None else engine.members.main.partner_word),
+        **_facts(engine),
     }
 
 

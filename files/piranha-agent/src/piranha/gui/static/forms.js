@@ -17,7 +17,12 @@
         ...told.map(([severity, sentence]) => {
           const item = document.createElement("li");
           item.className = severity;
-          item.textContent = sentence;
+          // As the router sets it: what stands between backticks is code.
+          sentence.split("`").forEach((piece, at) => {
+            const part = document.createElement(at % 2 ? "code" : "span");
+            part.textContent = piece;
+            item.append(part);
+          });
           return item;
         }),
       );

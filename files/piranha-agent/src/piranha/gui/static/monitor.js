@@ -8,13 +8,18 @@
   const cells = new Map(); // row id -> its cells by field, found when they are first needed
   const opened = new Map(); // service id -> the element with its servers
   const live = document.getElementById("live");
+  const clock = document.getElementById("clock");
   const rows = document.getElementById("rows");
   const head = document.getElementById("head");
   const total = document.getElementById("total");
   const log = document.getElementById("events");
   const single = document.getElementById("service");
+  const tools = document.getElementById("tools");
   const tones = ["good", "warn", "bad", "idle"];
+  const pause = 5000; // milliseconds between two tries to begin anew
   let source = null;
+  let begun = -pause;
+  let beginning = 0;
   let order = []; // the rows as they stand in lvs.cf
 
   function cellsOf(id) {
@@ -29,45 +34,87 @@
     return found;
   }
 
+  // Put fields in their cells; says which of them are other ones now. Writing costs far more than reading.
   function update(id, fields) {
     const found = cellsOf(id);
-    if (!found) return;
+    const turned = new Set();
+    if (!found) return turned;
     for (const name in fields) {
+      const cell = found[name];
+      const text = fields[name];
       if (name === "tone") {
+        if (found.row.classList.contains(text)) continue;
         found.row.classList.remove(...tones);
-        found.row.classList.add(fields.tone);
+        found.row.classList.add(text);
+      } else if (!cell) {
+        continue;
       } else if (name === "graph") {
-        if (found.graph) found.graph.setAttribute("d", fields.graph);
-      } else if (found[name]) {
-        found[name].textContent = fields[name];
+        if (cell.getAttribute("d") === text) continue;
+        cell.setAttribute("d", text);
+      } else {
+        if (cell.textContent === text) continue;
+        cell.textContent = text;
       }
+      turned.add(name);
     }
-    if (fields.state) {
+    if (turned.has("state")) {
       found.row.classList.add("fresh");
       setTimeout(() => found.row.classList.remove("fresh"), 50);
     }
+    return turned;
+  }
+
+  // Rows that have changed come and go as the filter says, and change places where that is sorted by.
+  function apply(changed) {
+    let moved = false;
+    for (const id in changed) {
+      const turned = update(id, changed[id]);
+      if (!tools || !turned.size) continue;
+      const row = document.getElementById(id);
+      if (!row || row.parentElement !== rows) continue;
+      sift(row);
+      moved = moved || (turned.has("tone") && tools.elements.sort.value === "state");
+    }
+    if (moved) arrange();
   }
 
   function say(text, on) {
     if (!live) return;
-    live.textContent = text;
+    if (live.textContent !== text) live.textContent = text; // it is read aloud each time it is set
     live.classList.toggle("on", on);
     live.classList.toggle("off", !on);
   }
 
   function now() {
-    say("live, " + new Date().toLocaleTimeString(), true);
+    say("live", true);
   }
 
+  async function fetched(path) {
+    try {
+      const answer = await fetch(path, { credentials: "same-origin" });
+      return { status: answer.status, text: answer.ok && !answer.redirected ? await answer.text() : null };
+    } catch (why) {
+      return { status: 0, text: null }; // the page is out of reach
+    }
+  }
+
+  // Load everything anew, but not again and again.
   async function again() {
-    if (single) {
+    clearTimeout(beginning);
+    const wait = begun + pause - performance.now();
+    if (wait > 0) {
+      beginning = setTimeout(again, wait);
+      return;
+    }
+    begun = performance.now();
+    if (single || !rows) {
       location.reload();
       return;
     }
-    const answer = await fetch("/rows", { credentials: "same-origin" });
-    if (!answer.ok || answer.redirected) return;
+    const answer = await fetched("/rows");
+    if (answer.text === null) return;
     cells.clear();
-    rows.innerHTML = await answer.text();
+    rows.innerHTML = answer.text;
     const before = [...opened.keys()];
     opened.clear();
     order = [...rows.children];
@@ -80,16 +127,39 @@
     }
   }
 
+  // What this page should show now; it may have been away, or made before the connection was.
+  function whole(told) {
+    const ids = Object.keys(told.rows);
+    const same = single ? single.dataset.open in told.rows
+      : ids.length === order.length && ids.every((id, at) => id === order[at].id);
+    const servers = Object.keys(told.servers);
+    const here = document.querySelectorAll(".servers .row[id]").length;
+    if (same && servers.length === here && servers.every((id) => document.getElementById(id))) {
+      apply(told.rows);
+      apply(told.servers);
+      now();
+    } else {
+      again();
+    }
+  }
+
+  // A browser tries again by itself, unless it was refused: by a page that knows the session no more.
+  async function refused() {
+    const answer = await fetched("/rows");
+    if (answer.status === 401) say("logged out; load the page anew", false);
+    else setTimeout(connect, pause);
+  }
+
   function connect() {
     if (source) source.close();
     const open = [...opened.keys()];
     if (single) open.push(single.dataset.open);
     source = new EventSource("/live?open=" + encodeURIComponent(open.join(",")));
     const on = (kind, act) => source.addEventListener(kind, (event) => act(JSON.parse(event.data)));
-    on("hello", now);
+    on("all", whole);
     on("rows", (changed) => {
       const begin = performance.now();
-      for (const id in changed) update(id, changed[id]);
+      apply(changed);
       now();
       // What one update costs can be read by whoever measures this page.
       document.documentElement.dataset.updateMs = (performance.now() - begin).toFixed(1);
@@ -97,6 +167,7 @@
     on("head", (told) => {
       if (head) head.innerHTML = told.html;
       if (total) total.innerHTML = told.total;
+      if (clock) clock.textContent = told.at;
       now();
     });
     on("log", (told) => {
@@ -110,7 +181,10 @@
       source.close();
       say("logged out; load the page anew", false);
     });
-    source.addEventListener("error", () => say("no connection to the page; trying again", false));
+    source.addEventListener("error", () => {
+      say("no connection to the page; trying again", false);
+      if (source.readyState === EventSource.CLOSED) refused();
+    });
   }
 
   // -- opening a service in place
@@ -118,6 +192,7 @@
   async function toggle(button, row) {
     const id = row.id;
     if (opened.has(id)) {
+      for (const one of opened.get(id).querySelectorAll(".row[id]")) cells.delete(one.id);
       opened.get(id).remove();
       opened.delete(id);
       button.setAttribute("aria-expanded", "false");
@@ -126,15 +201,15 @@
       return;
     }
     button.disabled = true;
-    const answer = await fetch("/servers?id=" + encodeURIComponent(id), { credentials: "same-origin" });
+    const answer = await fetched("/servers?id=" + encodeURIComponent(id));
     button.disabled = false;
-    if (!answer.ok || answer.redirected) return;
+    if (answer.text === null) return;
     const box = document.createElement("div");
     box.className = "opened";
     box.setAttribute("role", "row");
     const cell = document.createElement("div");
     cell.setAttribute("role", "cell");
-    cell.innerHTML = await answer.text();
+    cell.innerHTML = answer.text;
     box.append(cell);
     row.after(box);
     opened.set(id, box);
@@ -158,10 +233,8 @@
 
   // -- filter and sort
 
-  const tools = document.getElementById("tools");
-
   function textOf(row, field) {
-    const cell = row.querySelector("[data-f=" + field + "]");
+    const cell = cellsOf(row.id)[field];
     return cell ? cell.textContent : "";
   }
 
@@ -169,10 +242,17 @@
     return tones.find((tone) => row.classList.contains(tone)) || "idle";
   }
 
-  function arrange() {
-    if (!tools || !rows) return;
+  function sift(row) {
     const wanted = tools.elements.q.value.trim().toLowerCase();
     const shown = tools.elements.show.value;
+    const text = wanted ? ["name", "place", "note"].map((f) => textOf(row, f)).join(" ").toLowerCase() : "";
+    row.hidden = !((!shown || toneOf(row) === shown) && (!wanted || text.includes(wanted)));
+    const box = opened.get(row.id);
+    if (box) box.hidden = row.hidden;
+  }
+
+  function arrange() {
+    if (!tools || !rows) return;
     const sort = tools.elements.sort.value;
     const worst = { bad: 0, warn: 1, idle: 2, good: 3 };
     const list = [...order];
@@ -180,14 +260,9 @@
     if (sort === "name") list.sort(byName);
     if (sort === "place") list.sort((a, b) => textOf(a, "place").localeCompare(textOf(b, "place"), undefined, { numeric: true }));
     if (sort === "state") list.sort((a, b) => worst[toneOf(a)] - worst[toneOf(b)] || byName(a, b));
-    for (const row of list) {
-      const text = wanted ? ["name", "place", "note"].map((f) => textOf(row, f)).join(" ").toLowerCase() : "";
-      row.hidden = !((!shown || toneOf(row) === shown) && (!wanted || text.includes(wanted)));
-      const box = opened.get(row.id);
-      if (box) box.hidden = row.hidden;
-    }
     const pieces = document.createDocumentFragment();
     for (const row of list) {
+      sift(row);
       pieces.append(row);
       const box = opened.get(row.id);
       if (box) pieces.append(box);
@@ -204,13 +279,10 @@
     });
   }
   if (tools && rows) {
-    // The server has filtered already where the address says so; then it is left to the server.
-    const whole = !location.search;
-    if (whole) {
-      tools.querySelector("button").hidden = true;
-      tools.addEventListener("submit", (event) => event.preventDefault());
-      tools.addEventListener("input", arrange);
-    }
+    // Rows that the server has left out, as the address says, come with the first word of the stream.
+    tools.querySelector("button").hidden = true;
+    tools.addEventListener("submit", (event) => event.preventDefault());
+    tools.addEventListener("input", arrange);
   }
   if (live) connect();
 })();
