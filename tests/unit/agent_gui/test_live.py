@@ -143,7 +143,7 @@ def test_who_comes_gets_all_of_it_and_from_then_on_what_changes() -> None:
 
     async def run() -> None:
         live = Live(backend)
-        assert live.whole(live.enter([own])) is None
+        assert live.whole(live.enter([])) is None
         await live.fresh()
         viewer = live.enter([own, "sgone"])
         whole = live.whole(viewer)

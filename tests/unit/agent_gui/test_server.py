@@ -27,8 +27,10 @@ EDDA = {"name": "edda", "password": "e" * 12}
 
 
 @contextlib.contextmanager
-def served(backend: FakeBackend, certificate: str = "", key: str = "") -> Iterator[int]:
-    """Serve the page on a port of the kernel's choice."""
+def served(
+    backend: FakeBackend, certificate: str = "", key: str = "", unsent: int = 0
+) -> Iterator[int]:
+    """Serve the page on a port of the kernel's choice. unsent: bytes that its kernel holds."""
     settings = Settings(secure=bool(certificate), host="router-a")
     app = application(backend, FakeUsers(), settings)
     backend.page = app.state.site.live
@@ -45,8 +47,11 @@ def served(backend: FakeBackend, certificate: str = "", key: str = "") -> Iterat
     end = time.monotonic() + 30
     while not made.started and time.monotonic() < end:
         time.sleep(0.01)
+    listening = made.servers[0].sockets[0]
+    if unsent:  # what it accepts is as it is
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, unsent)
     try:
-        yield int(made.servers[0].sockets[0].getsockname()[1])
+        yield int(listening.getsockname()[1])
     finally:
         made.should_exit = made.force_exit = True
         thread.join(20)
@@ -105,13 +110,16 @@ def test_one_address_does_not_take_all_the_connections(monkeypatch: pytest.Monke
 def test_a_viewer_that_never_reads_is_let_go_and_holds_nobody_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(server, "READ_WITHIN", 1.0)
+    monkeypatch.setattr(server, "READ_WITHIN", 0.4)
     monkeypatch.setattr(live, "SHORTEST", 0.02)
     backend = FakeBackend()
     pages = [status(400), status(400)]
     for one in pages[1]["lvsd"]["virtual"]:
         one["scheduler"] = "x" * 300
-    with served(backend) as port, httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+    with (
+        served(backend, unsent=4096) as port,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}") as client,
+    ):
         backend.status = pages[0]
         client.post("/login", data=EDDA)
         sock = socket.create_connection(("127.0.0.1", port))
