@@ -8,6 +8,7 @@ CVE-2000-0248: it was delivered with an account. CVE-2000-0322: what was typed c
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -197,6 +198,38 @@ def test_the_way_back_after_a_login_leads_nowhere_else(browser: TestClient) -> N
         assert browser.post("/login", data=form).headers["location"] == "/"
     form = {"name": "vera", "password": "v" * 12, "next": "/virtual?x=1"}
     assert browser.post("/login", data=form).headers["location"] == "/virtual?x=1"
+
+
+def test_whose_session_ended_over_a_form_is_told_and_led_back_to_it(
+    browser: TestClient, backend: FakeBackend
+) -> None:
+    html = {"accept": "text/html"}
+    for came, back in (
+        (f"{BASE}/virtual/edit?name=a%26b", "/virtual/edit?name=a%26b"),
+        ("https://evil.test/virtual", "/"),
+        ("//evil.test", "/"),
+        ("https://[", "/"),
+        ("", "/"),
+    ):
+        headers = {**html, "referer": came} if came else html
+        answer = browser.post("/virtual/edit", data={"port": "1"}, headers=headers)
+        assert answer.status_code == 303
+        page = browser.get(answer.headers["location"])
+        assert "was not taken" in page.text
+        wanted = re.search(r'name="next" value="([^"]*)"', page.text)
+        assert wanted
+        assert wanted[1] == back
+    assert "was not taken" not in browser.get("/login").text
+    assert asked(backend) == set()
+
+
+def test_what_the_next_page_says_is_not_lost_on_a_part_of_one(login: Login) -> None:
+    client = login("edda")
+    answer = client.post("/draft", data={"csrf": csrf_of(client), "do": "discard"})
+    assert answer.status_code == 303
+    client.post("/virtual", data={"csrf": csrf_of(client), "do": "add", "new_name": "x"})
+    assert "Nothing is written yet" not in client.get("/rows").text
+    assert "Nothing is written yet" in client.get("/virtual").text
 
 
 def test_there_is_no_account_but_those_that_were_made(

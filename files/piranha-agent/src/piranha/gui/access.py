@@ -9,6 +9,7 @@ so that there is no route without a role.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from .protocol import EDIT, OPERATE, ROLES, VIEW
 
@@ -60,3 +61,13 @@ def bearer(header: str) -> str | None:
 def own_origin(origin: str | None, host: str, scheme: str) -> bool:
     """Whether a change comes of one of our pages, as far as the browser says it at all."""
     return origin is None or origin == f"{scheme}://{host}"
+
+
+def came_from(referer: str, host: str) -> str:
+    """Give the page of ours that a form was sent from, as far as the browser says it; else /."""
+    try:
+        parts = urlsplit(referer)
+    except ValueError:
+        return "/"
+    ours = parts.netloc == host and parts.path.startswith("/")
+    return parts._replace(scheme="", netloc="").geturl() if ours else "/"

@@ -13,13 +13,13 @@ import http.cookies
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import urlencode
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .access import READING, Person, bearer, is_open, own_origin
+from .access import READING, Person, bearer, came_from, is_open, own_origin
 from .site import Site, cookie_name, parse_form
 
 MOST_BODY = 64 * 1024
@@ -167,15 +167,20 @@ def _is_api(path: str) -> bool:
 
 def _login(method: str, path: str, scope: Scope, headers: Headers) -> Response:
     """Say that a login is needed: a browser is led to the form, all others are told."""
-    if _is_api(path) or method not in READING or "text/html" not in headers.get("accept", ""):
+    if _is_api(path) or "text/html" not in headers.get("accept", ""):
         return JSONResponse(
             {"error": "log in first, or send a token as Authorization: Bearer TOKEN"},
             401,
             {"www-authenticate": "Bearer"},
         )
     raw = scope.get("query_string", b"").decode("latin-1")
-    wanted = path + (f"?{raw}" if raw else "")
-    return RedirectResponse("/login" + (f"?next={quote(wanted)}" if wanted != "/" else ""), 303)
+    asked = {"next": path + (f"?{raw}" if raw else "")}
+    if method not in READING:
+        # Somebody's session has ended over a form; the way back is to the page that the form is on.
+        came = came_from(headers.get("referer", ""), headers.get("host", ""))
+        asked = {"next": came, "lost": "1"}
+    told = urlencode({key: value for key, value in asked.items() if value != "/"})
+    return RedirectResponse("/login" + (f"?{told}" if told else ""), 303)
 
 
 def _refuse(path: str, status: int, sentence: str) -> Response:

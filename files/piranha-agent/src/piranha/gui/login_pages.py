@@ -20,6 +20,7 @@ LONGEST_NAME, LONGEST_PASSWORD = 64, 1024
 AT_ONCE = asyncio.Semaphore(2)
 """Passwords that are tried at once: each costs memory and time on purpose."""
 
+LOST = "you were not logged in any more, so what you sent was not taken; log in and send it again"
 WRONG = "user name or password is wrong"
 
 
@@ -31,7 +32,9 @@ def local(path: str) -> str:
 
 async def show(request: Request) -> Response:
     """Show the form."""
-    return page(request, "login.html", wanted=local(request.query_params.get("next", "/")), why="")
+    asked = request.query_params
+    why = LOST if asked.get("lost") else ""
+    return page(request, "login.html", wanted=local(asked.get("next", "/")), why=why)
 
 
 async def enter(request: Request) -> Response:

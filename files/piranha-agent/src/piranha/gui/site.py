@@ -169,7 +169,7 @@ def page(request: Request, template: str, status: int = 200, **shown: Any) -> Re
     person = request.scope.get("piranha.person")
     session = session_of(request)
     notes: list[tuple[str, str]] = []
-    if session is not None:
+    if session is not None and not template.startswith("_"):  # a part of a page shows none
         notes, session.notes = session.notes, []
     html = site.templates.get_template(template).render(
         person=person,
