@@ -90,10 +90,9 @@ NOTHING = "There are no changes of yours that wait to be applied."
 
 
 async def _preview(request: Request, work: Work, why: str, status: int = 200) -> Response:
-    draft = work.draft
-    if draft is None:
+    if work.draft is None:
         return page(request, "message.html", title="Nothing to apply", text=NOTHING)
-    left: list[str] = []
+    draft, left = work.draft, list[str]()
     if work.stale and not any(isinstance(one, Replace) for one in draft.edits):
         # What counts now is what the changes would be upon the file that is there.
         digest, text = str(work.file.get("digest", "")), str(work.file.get("text", ""))

@@ -66,14 +66,15 @@
 
   // Rows that have changed come and go as the filter says, and change places where that is sorted by.
   function apply(changed) {
+    const asked = wanted();
     let moved = false;
     for (const id in changed) {
       const turned = update(id, changed[id]);
-      if (!tools || !turned.size) continue;
-      const row = document.getElementById(id);
-      if (!row || row.parentElement !== rows) continue;
-      sift(row);
-      moved = moved || (turned.has("tone") && tools.elements.sort.value === "state");
+      if (!turned.size || !asked.any) continue;
+      const row = cells.get(id).row;
+      if (row.parentElement !== rows) continue;
+      sift(row, asked);
+      moved = moved || (turned.has("tone") && asked.sort === "state");
     }
     if (moved) arrange();
   }
@@ -242,18 +243,25 @@
     return tones.find((tone) => row.classList.contains(tone)) || "idle";
   }
 
-  function sift(row) {
-    const wanted = tools.elements.q.value.trim().toLowerCase();
-    const shown = tools.elements.show.value;
-    const text = wanted ? ["name", "place", "note"].map((f) => textOf(row, f)).join(" ").toLowerCase() : "";
-    row.hidden = !((!shown || toneOf(row) === shown) && (!wanted || text.includes(wanted)));
+  function wanted() {
+    if (!tools) return { any: false };
+    const { q, show, sort } = tools.elements;
+    const asked = { text: q.value.trim().toLowerCase(), tone: show.value, sort: sort.value };
+    asked.any = Boolean(asked.text || asked.tone || asked.sort);
+    return asked;
+  }
+
+  function sift(row, { text, tone }) {
+    const about = text ? ["name", "place", "note"].map((f) => textOf(row, f)).join(" ").toLowerCase() : "";
+    row.hidden = !((!tone || toneOf(row) === tone) && about.includes(text));
     const box = opened.get(row.id);
     if (box) box.hidden = row.hidden;
   }
 
   function arrange() {
     if (!tools || !rows) return;
-    const sort = tools.elements.sort.value;
+    const asked = wanted();
+    const { sort } = asked;
     const worst = { bad: 0, warn: 1, idle: 2, good: 3 };
     const list = [...order];
     const byName = (a, b) => textOf(a, "name").localeCompare(textOf(b, "name"));
@@ -262,7 +270,7 @@
     if (sort === "state") list.sort((a, b) => worst[toneOf(a)] - worst[toneOf(b)] || byName(a, b));
     const pieces = document.createDocumentFragment();
     for (const row of list) {
-      sift(row);
+      sift(row, asked);
       pieces.append(row);
       const box = opened.get(row.id);
       if (box) pieces.append(box);
