@@ -27,7 +27,7 @@ from hypothesis import HealthCheck, example, given, settings
 from .cluster import CLUSTER, QUIET, changed, codes
 from .strategies import configs, documents
 
-slow = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+slow = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def test_typed_readers_give_what_the_file_says() -> None:
