@@ -143,7 +143,7 @@ from collections.abc import Mapping
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.piranha.lvs.plugins.module_utils.lvs_cf.api import from_data
-from ansible_collections.piranha.lvs.plugins.module_utils.lvs_cf.host import marked
+from ansible_collections.piranha.lvs.plugins.module_utils.lvs_cf.config import marked
 from ansible_collections.piranha.lvs.plugins.plugin_utils.described import is_address
 
 DEFAULTS: dict[str, t.Any] = {

@@ -21,8 +21,8 @@ from .stage import MADE, stage_collection
 DIST = BUILD / "dist"
 ALONE = BUILD / "installed"
 PUBLIC = {"meta", "plugins", "roles", "playbooks", "MANIFEST.json", "FILES.json", "galaxy.yml"}
-JUNK = ("__pycache__", ".pyc", "tests/output", ".git/", ".venv", "build/", "_cache/")
-LARGEST = 1 << 20  # bytes; two thirds of it are the agent with the page's libraries
+JUNK = ("__pycache__", ".pyc", "tests/output", ".git/", ".venv", "build/", "_cache/", ".hypothesis")
+LARGEST = 1_000_000  # bytes; two thirds of it are the agent with the page's libraries
 
 
 def build() -> Path:

@@ -55,12 +55,18 @@ def stage_collection() -> Path:
 
 
 def _remove_strays(wanted: set[str]) -> None:
+    """Tools leave files there, and folders, which a tarball would carry even if they are empty."""
     for folder, folders, files in os.walk(STAGED, topdown=True):
         here = Path(folder).relative_to(STAGED)
         folders[:] = [f for f in folders if str(here / f) not in KEPT]
         for name in files:
             if str(here / name) not in wanted:
                 (STAGED / here / name).unlink()
+    for folder, _folders, _files in os.walk(STAGED, topdown=False):
+        here = Path(folder).relative_to(STAGED)
+        kept = KEPT & {str(each) for each in (here, *here.parents)}
+        if not kept and not any(Path(folder).iterdir()):
+            Path(folder).rmdir()
 
 
 def stage_types() -> Path:

@@ -202,6 +202,19 @@ def service_ports(settings: Section) -> tuple[int, ...]:
     return listed or (() if port is None else (port,))
 
 
+def marked(config: Config) -> list[Virtual]:
+    """The active virtual servers whose packets the agent has to mark."""
+    if config.globals["service"] != "lvs":
+        return []
+    return [
+        block
+        for block in config.virtual
+        if block.settings.flag("active")
+        and block.settings.number("fwmark")
+        and block.settings["marking"] == AUTO
+    ]
+
+
 def derive(config: Config) -> Config:
     """Fill in the values that follow from other directives; call it after every change.
 

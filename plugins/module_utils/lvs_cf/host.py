@@ -17,9 +17,8 @@ from ipaddress import IPv4Interface, IPv6Interface, ip_address, ip_interface
 from typing import NamedTuple
 
 from .checks import VIA_VIRTUAL
-from .config import Config, Section, Virtual, service_ports
+from .config import Config, Section, Virtual, marked, service_ports
 from .findings import Finding, did_you_mean, finding
-from .marks import AUTO
 from .partner_rows import GATEWAY, SIGNED
 from .values import NO_ADDRESS, ROLES, is_address, is_ipv6
 
@@ -372,17 +371,6 @@ def _runnable(config: Config, host: Host) -> Iterator[Finding]:
         else:
             message = f"`{word}` would not be run, since {program.unsafe}"
             yield finding("E504", place, message, "give it to root, writable by nobody else")
-
-
-def marked(config: Config) -> list[Virtual]:
-    """The active virtual servers whose packets the agent has to mark."""
-    if config.globals["service"] != "lvs":
-        return []
-    return [
-        block
-        for block in _active(config)
-        if block.settings.number("fwmark") and block.settings["marking"] == AUTO
-    ]
 
 
 def _marking(config: Config, host: Host) -> Iterator[Finding]:
