@@ -287,18 +287,20 @@ def test_what_is_done_without_a_word_stays_far_below_the_dead_time() -> None:
 
 
 @pytest.mark.parametrize(
-    ("readings", "before"),
+    ("readings", "before", "few"),
     [
-        ([0.005, 0.005], 1),
-        ([0.04, 0.04], 1),  # a busy machine: what has begun meanwhile is looked for all the same
-        ([0.3, 0.02, 0.02], 2),
-        ([0.3, 0.3], 2),  # a large table: nobody has the addresses while it is read again
+        ([0.005, 0.005], 1, 0),
+        ([0.04, 0.04], 1, -1),  # a busy machine: what has begun meanwhile is looked for
+        ([0.3, 0.02, 0.02], 2, -1),
+        ([0.3, 0.3], 2, -1),  # a large table: nobody has the addresses while it is read again
+        ([0.3, 0.3, 0.3], 2, 0),  # a short one: it is the machine that is slow
     ],
 )
 def test_the_table_is_read_again_without_addresses_where_there_is_time_for_it(
-    readings: list[float], before: int, monkeypatch: pytest.MonkeyPatch
+    readings: list[float], before: int, few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each reading takes that many seconds; `before` of them happen while somebody serves."""
+    monkeypatch.setattr(parting, "FEW", few)
     now, left = 0.0, list(readings)
 
     def read(*_words: object) -> tuple[list[Connection], bool]:

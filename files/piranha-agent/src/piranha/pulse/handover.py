@@ -30,6 +30,8 @@ from .wire import MAX_BODY
 
 MOST = 20_000
 """Connections handed over at the most: 1 MB, a tenth of a second for both routers."""
+FEW = 1_000
+"""Connections of which a list is short: where reading it takes long, the machine is busy."""
 WINDOW = 12
 """Portions under way at once: fewer than a partner may receive overtaken, and than half of what
 the buffers on the way hold."""
@@ -244,7 +246,8 @@ class Limits(NamedTuple):
         """Seconds within which the table must have been read to be read again in `between`.
 
         The other half of that time is for what was read. A busy machine takes its while even for a
-        short list, and what begins meanwhile is lost if nobody looks again.
+        short list (FEW), and what begins meanwhile is lost if nobody looks again: it is read again
+        whatever it took.
         """
         return self.between / 2
 

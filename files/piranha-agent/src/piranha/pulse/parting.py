@@ -12,7 +12,7 @@ from piranha.net import sync
 from piranha.net.connections import Connection, entries, parse
 
 from .engine import Engine
-from .handover import MOST, Delivery, Services, limits, portions
+from .handover import FEW, MOST, Delivery, Services, limits, portions
 from .pathways import Pathways
 
 
@@ -48,7 +48,7 @@ class Parting:
             if self._willing and linked and not self._quick:
                 # Too slow to look once nobody has the addresses, so now is the last time.
                 self._look(self._clock(), end)
-        elif self._willing and self._quick:
+        elif self._willing and (self._quick or len(self._known) <= FEW):
             self._look(begun, begun + self._times.between)
         self._spent += self._clock() - begun
 
