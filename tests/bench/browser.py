@@ -6,8 +6,9 @@
 
 lvsd runs natively with a table in memory (lvsd_alone.py) and checks every server; the page is the
 real one in its own process, and a real Chromium looks at it. This process is pulse and editor: it
-asks lvsd for its status page by page, as pulse does, and makes up numbers of connections that
-differ at each reading, so that every row of the page changes with every update.
+asks lvsd for its status page by page, as pulse does, makes up numbers of connections that differ at
+each reading, so that every row of the page changes with every update, and tells that something has
+happened every few seconds, so that the page reads as often as it ever does.
 """
 
 from __future__ import annotations
@@ -44,6 +45,12 @@ PORT = 13690
 NAME, PASSWORD = "bench", "a-password-for-the-bench"
 WATCHED = 30.0
 """Seconds for which updates and checks are watched."""
+
+HAPPENS = 2.0
+"""Seconds between two events."""
+
+UPDATES = 3
+"""Updates that must be seen; with fewer the page would not be live, nor its limits looked at."""
 
 LOAD = '"load":{"counted_at":%d,"active":%d,"inactive":1,"persistent":0,"connection_rate":%d}'
 
@@ -140,8 +147,10 @@ class Agent:
         if asked["do"] == "status":
             result = self.status()
         elif asked["do"] == "events":
-            time.sleep(asked.get("wait", 0))
-            result = '{"events":[],"last":1}'
+            time.sleep(min(HAPPENS, asked.get("wait", 0)))
+            last = asked.get("after", 0) + 1
+            event = {"time": time.time(), "level": "notice", "from": "bench", "text": "it happens"}
+            result = json.dumps({"events": [event], "last": last})
         line = f'{{"id":{asked["id"]},"ok":true,"result":{result}}}\n'
         connection.sendall(line.encode())
 
@@ -192,7 +201,7 @@ class Viewer(threading.Thread):
 
 
 def watch_browser(tab: Tab, wanted: Wanted) -> tuple[float, float, int, float]:
-    """Give: seconds to the first page, longest task of an update, updates, script of the last."""
+    """Give: seconds to the first page (the middle of three), longest task, updates, last script."""
     first = []
     for _each in range(3):
         begin = time.monotonic()
@@ -212,7 +221,7 @@ def watch_browser(tab: Tab, wanted: Wanted) -> tuple[float, float, int, float]:
     tab.wait_for_timeout(WATCHED * 1000)
     longest, updates = tab.evaluate("[Math.max(...window.tasks), window.updates]")
     script = float(tab.evaluate("document.documentElement.dataset.updateMs || '0'"))
-    return min(first), longest, updates, script
+    return sorted(first)[1], longest, updates, script
 
 
 def judged(
@@ -232,8 +241,9 @@ def judged(
         [
             verdict(first <= FIRST, f"first page after {first:.2f} s (at most {FIRST:g})"),
             verdict(
-                number > 0 and longest <= UPDATE,
-                f"longest task of the browser {longest:.0f} ms (at most {UPDATE:g})",
+                number >= UPDATES and longest <= UPDATE,
+                f"longest task of the browser {longest:.0f} ms (at most {UPDATE:g}) in {number}"
+                f" updates (at least {UPDATES})",
             ),
             verdict(
                 late[1] <= LATE * wanted.interval,

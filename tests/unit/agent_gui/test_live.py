@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from typing import Any
 
 import pytest
@@ -68,6 +69,32 @@ def test_a_slow_agent_is_asked_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
 
     asyncio.run(run())
     assert len(backend.asked) == 2
+
+
+def test_thousands_of_events_do_not_have_a_slow_agent_read_without_a_rest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    backend = FakeBackend()
+    give = backend.ask
+
+    async def slowly(do: str, *given: Any) -> Any:
+        await asyncio.sleep(0.02)
+        return await give(do, *given)
+
+    monkeypatch.setattr(backend, "ask", slowly)
+
+    async def run() -> None:
+        live = Live(backend)
+        task = asyncio.create_task(live.watch())
+        for _event in range(100):
+            vars(live)["_wake"].set()
+            await asyncio.sleep(0.005)
+        task.cancel()
+
+    begin = time.monotonic()
+    asyncio.run(run())
+    assert 1 < len(backend.asked) <= 1 + (time.monotonic() - begin) / (0.02 * module.WOKEN)
+    assert module.WOKEN >= 4
 
 
 def test_viewers_hear_of_changes_and_of_servers_they_have_opened(

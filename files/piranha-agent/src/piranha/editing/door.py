@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import json
 import pwd
 import signal
 from collections.abc import Awaitable, Callable
@@ -22,7 +23,7 @@ from typing import Any, TypeVar
 
 from piranha.control import metrics
 from piranha.control.client import Client, Refused, Unreachable
-from piranha.control.protocol import Request, RequestError
+from piranha.control.protocol import Encoded, Request, RequestError
 from piranha.control.server import ControlServer, Handler, Manners, Refusal
 from piranha.gui import protocol
 from piranha.gui.protocol import Actor, plain
@@ -75,7 +76,7 @@ class Editor:
     def __init__(self, house: House, desk: Desk, log: Log) -> None:
         self._house, self._desk, self._log = house, desk, log
         self._control = house.run_dir / CONTROL_SOCKET
-        self._status: tuple[float, dict[str, Any]] | None = None  # until when it serves
+        self._status: tuple[float, _Read] | None = None  # until when it serves
         self._failed: tuple[float, Exception] | None = None
         self._looking = asyncio.Lock()
         self._working = asyncio.Lock()
@@ -132,6 +133,9 @@ class Editor:
     # -- looking --------------------------------------------------------------------------------
 
     async def _give_status(self, _asked: _Asked) -> dict[str, Any]:
+        return (await self._read()).told
+
+    async def _read(self) -> _Read:
         clock = asyncio.get_running_loop().time
         async with self._looking:
             began = clock()
@@ -139,24 +143,24 @@ class Editor:
                 raise self._failed[1]  # a pulse that hangs is waited for by one, not by each
             if self._status is None or began > self._status[0]:
                 try:
-                    status = await self._ask("status")
+                    read = await asyncio.to_thread(status, self._control)
                 except (Unreachable, Refused) as why:
                     self._failed = (clock() + FRESH, why)
                     raise
                 rest = min(STALE, max(FRESH, REST * (clock() - began)))
-                self._status = (clock() + rest, status)
+                self._status = (clock() + rest, read)
             return self._status[1]
 
     async def _events(self, asked: _Asked) -> dict[str, Any]:
         after = asking.number(asked.arguments, "after", 0)
         return await self.feed.after(after, asking.wait(asked.arguments))
 
-    async def _metrics(self, asked: _Asked) -> dict[str, Any]:
+    async def _metrics(self, _asked: _Asked) -> dict[str, Any]:
         try:
-            status: dict[str, Any] | None = await self._give_status(asked)
+            found: dict[str, Any] | None = (await self._read()).status
         except (Unreachable, Refused):
-            status = None
-        return {"text": metrics.render(status)}
+            found = None
+        return {"text": metrics.render(found)}
 
     async def _config(self, _asked: _Asked) -> dict[str, Any]:
         return plain(await asyncio.to_thread(self._desk.state))
@@ -268,7 +272,7 @@ class Editor:
             raise Denied(protocol.FORBIDDEN, why_not)
         config = await asyncio.to_thread(self._desk.config)
         try:
-            argv = partner.command(config, await self._give_status(asked))
+            argv = partner.command(config, (await self._read()).status)
             actor = Actor(asked.actor.user, asking.role_here(asked.actor, asked.settings.ceiling))
             told = await partner.ask(argv, partner.request(inner, actor), self._house.trusted)
         except partner.NotSetUp as why:
@@ -313,6 +317,26 @@ class _Asked:
     arguments: dict[str, Any]
     actor: Actor
     settings: Settings
+
+
+@dataclass(frozen=True)
+class _Read:
+    """One reading of the status. told: the same for a socket, with what is large in JSON already:
+    it goes to everybody who asks."""
+
+    status: dict[str, Any]
+    told: dict[str, Any]
+
+
+def status(socket: Path) -> _Read:
+    """Read the status; Refused, Unreachable. Blocks."""
+    found = ask(socket, "status", {})
+    lvsd: dict[str, Any] = found.get("lvsd") or {}
+    virtual = lvsd.get("virtual")
+    if not isinstance(virtual, list):
+        return _Read(found, found)
+    text = json.dumps(virtual, separators=(",", ":"))[1:-1]
+    return _Read(found, {**found, "lvsd": {**lvsd, "virtual": Encoded([text])}})
 
 
 def ask(socket: Path, do: str, arguments: dict[str, object]) -> dict[str, Any]:

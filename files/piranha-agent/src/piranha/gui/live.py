@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One reading of the agent's status for all who look, and what changed in it, told to each of them.
 
-However many look, the agent is asked once, and the longer its answer takes the more seldom: at
-most a twentieth of the time goes into it. Whoever comes gets all of it, since a page is older than
-its stream, and from then on what changes. A viewer that does not read loses its place in the queue
-and is told to load the page anew; it costs nobody else anything.
+However many look, the agent is asked once, and the longer its answer takes the more seldom: a
+twentieth of the time goes into it, and while something happens a fifth. Whoever comes gets all of
+it, since a page is older than its stream, and from then on what changes. A viewer that does not
+read loses its place in the queue and is told to load the page anew; it costs nobody else anything.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ from .views import Fields, Monitor, Row
 
 SHARE = 20
 """A reading of S seconds is followed by a pause of at least SHARE * S."""
+
+WOKEN = 4
+"""The same where an event says that something has happened; a mass failure has thousands."""
 
 SHORTEST, LONGEST = 2.0, 30.0
 """Seconds between two readings while somebody looks."""
@@ -186,7 +189,7 @@ class Live:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), pause)
             # Whoever just came has a page that is new; there is no hurry to read again at once.
-            await asyncio.sleep(min(SHORTEST, self.took))
+            await asyncio.sleep(min(LONGEST, self.took * WOKEN))
 
     def _tell(self, before: Monitor | None, after: Monitor | None) -> None:
         if not self._viewers:
