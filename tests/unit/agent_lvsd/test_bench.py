@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import socket
 import time
+from pathlib import Path
 
 import pytest
 from piranha.core.lvs_cf.api import load
@@ -25,6 +27,7 @@ from tests.bench.fleet import (
     spent,
     until,
 )
+from tests.bench.leftover import Leftover
 
 
 def test_both_programs_get_the_same_servers() -> None:
@@ -45,15 +48,15 @@ def test_ten_thousand_addresses_are_ten_thousand() -> None:
     assert all(max(map(int, one.split("."))) <= 255 for one in made)
 
 
-GOOD = Measured(1.0, Spent(1.0, 1.0), 3.0, {"lvsd 2": 20.0, "pulse 1": 30.0})
-PEER = Measured(1.0, Spent(2.0, 1.0), 3.2, {"keepalived 1": 5.0})
+GOOD = Measured(1.0, 0.1, Spent(1.0, 1.0), 3.0, {"lvsd 2": 20.0, "pulse 1": 30.0})
+PEER = Measured(1.0, 0.2, Spent(2.0, 1.0), 3.2, {"keepalived 1": 5.0})
 
 
 @pytest.mark.parametrize(
     ("ours", "good"),
     [
         (GOOD, True),
-        (GOOD._replace(cost=Spent(2.0, 3.0)), False),
+        (GOOD._replace(taken=0.31), False),
         (GOOD._replace(down=4.0), False),
         (GOOD._replace(memory={"lvsd 2": 41.0}), False),
         (GOOD._replace(memory={"lvsd 2": 30.0, "pulse 1": 61.0}), False),
@@ -61,6 +64,14 @@ PEER = Measured(1.0, Spent(2.0, 1.0), 3.2, {"keepalived 1": 5.0})
 )
 def test_a_broken_limit_is_bad(ours: Measured, good: bool) -> None:
     assert judge("tcp", ours, PEER) is good
+
+
+def test_what_is_left_of_the_processor_is_counted(tmp_path: Path) -> None:
+    with Leftover(tmp_path) as leftover:
+        until(lambda: leftover.rate(0.01) > 0, 20, "it counts")
+        os.kill(leftover.pid, signal.SIGSTOP)
+        until(lambda: leftover.rate(0.01) == 0, 20, "whoever does not run counts nothing")
+        assert os.sched_getscheduler(leftover.pid) == os.SCHED_IDLE
 
 
 @pytest.mark.parametrize(
