@@ -1,13 +1,20 @@
 # SPDX-FileCopyrightText: piranha.lvs founders
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Orders by command line to whole agents on two routers, over restarts and a takeover."""
+"""Orders by command line to whole agents on two routers, over restarts and a takeover.
+
+And by the original's signals, to a process that stands for one server.
+"""
 
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
+
+from piranha.control.render import services
 
 from tests.cluster.cluster import DEADTIME, SERVERS, Cluster, Router, run, soon
 from tests.cluster.traffic import summary
@@ -22,6 +29,46 @@ def weight(router: Router, server: str) -> str | None:
     """The weight in the kernel's table, as ipvsadm shows it."""
     lines = [line.split() for line in router.table().splitlines() if SERVERS[server] in line]
     return lines[0][3] if lines else None
+
+
+def reason(router: Router) -> str:
+    """Why the first real server has its state."""
+    (web,) = services(router.status())
+    return str(web["servers"][0]["reason"])
+
+
+def test_the_signals_of_old_take_a_server_out_and_let_it_serve(
+    cluster: Cluster, r1: Router
+) -> None:
+    argv = [sys.executable, "-m", "piranha", "nanny", "-f", "web/rs1", "--run-dir"]
+    with subprocess.Popen(
+        [*argv, str(r1.run_dir)], env=r1.environment(), stdout=subprocess.PIPE, text=True
+    ) as nanny:
+        assert nanny.stdout is not None
+        told = nanny.stdout
+
+        def until(part: str) -> None:
+            """It tells something with these words."""
+            assert any(part in line for line in iter(told.readline, "")), part
+
+        try:
+            until(f"rs1 {SERVERS['rs1']}:80  UP  weight 1")
+            nanny.send_signal(signal.SIGUSR1)
+            until("MAINT  weight - of 1  disabled by root (signal SIGUSR1 to nanny")
+            assert weight(r1, "rs1") is None
+            cluster.stop_server("rs1")
+            soon(lambda: "connection refused" in reason(r1), "the checks go on meanwhile")
+            nanny.send_signal(signal.SIGUSR2)
+            until("UP  weight 1  forced up by root (signal SIGUSR2 to nanny")
+            assert weight(r1, "rs1") == "1", "whatever its checks say"
+            nanny.send_signal(signal.SIGHUP)
+            until("DOWN  weight - of 1  connection refused")
+            assert weight(r1, "rs1") is None
+        finally:
+            nanny.kill()
+            cluster.start_server("rs1")
+            piranha(r1, "enable", SERVERS["rs1"], check=False)
+    soon(lambda: weight(r1, "rs1") == "1", "it serves again")
 
 
 def test_an_order_outlives_the_agent_and_holds_after_a_takeover(
