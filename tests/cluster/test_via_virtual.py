@@ -13,6 +13,7 @@ import re
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -51,18 +52,38 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DirectCluster]
 
 @pytest.fixture
 def running(cluster: DirectCluster) -> DirectCluster:
-    """Both agents, r1 active, both knowing every server: those that run, if they are so."""
-    if all(router.states() == STATES for router in cluster.routers.values()) and (
-        cluster.routers["r1"].state() == "active"
-    ):
-        return cluster
-    cluster.stop()
-    cluster.start(config())
-    for router in cluster.routers.values():
+    """Both agents, one active, both knowing every server.
+
+    A router that a test has switched off is switched on again; all else begins anew.
+    """
+    routers = cluster.routers.values()
+
+    def well() -> bool:
+        return {r.state() for r in routers} == {"active", "standby"} and all(
+            r.states() == STATES for r in routers
+        )
+
+    dead = [router for router in routers if router.process is None]
+    if len(dead) == 1:
+        dead[0].power_on()
+        dead[0].start()
+        with suppress(AssertionError):
+            soon(well, "it stands by and knows all servers")
+    if not well():
+        cluster.stop()
+        cluster.start(config())
+    for router in routers:
         soon(lambda r=router: r.states() == STATES, f"{router.name} knows all servers")  # type: ignore[misc]
         # A status may be ahead of the events that tell how it came about.
         soon(lambda r=router: told(r) >= BAD.keys(), f"{router.name} has told of them")  # type: ignore[misc]
     return cluster
+
+
+def roles(cluster: DirectCluster) -> tuple[DirectRouter, DirectRouter]:
+    """The active router and the standby."""
+    one, two = sorted(cluster.routers.values(), key=lambda router: router.state())
+    assert (one.state(), two.state()) == ("active", "standby")
+    return one, two
 
 
 def services(router: DirectRouter) -> dict[str, list[str]]:
@@ -209,29 +230,29 @@ def freeze_heart(router: DirectRouter) -> None:
 
 @pytest.mark.parametrize("how", ["frozen heart", "power cut"])
 def test_no_server_changes_state_in_a_takeover(running: DirectCluster, how: str) -> None:
-    one, two = running.routers["r1"], running.routers["r2"]
+    one, two = roles(running)
     before = {router.name: len(router.events()) for router in (one, two)}
     if how == "power cut":
         one.power_off()
     else:
         freeze_heart(one)
-    soon(lambda: two.state() == "active", "r2 has taken over")
+    soon(lambda: two.state() == "active", "the standby has taken over")
     assert steady(two, 5) == set(STATES.items())
-    assert changes(two, before["r2"]) == []
+    assert changes(two, before[two.name]) == []
     assert services(two) == IN_TABLE
     assert running.ask() == {"d1", "d2"}
     if how == "power cut":
         return
     # And the router that has let go, whose lvsd has lived through it.
     assert steady(one, 3) == set(STATES.items())
-    assert changes(one, before["r1"]) == []
+    assert changes(one, before[one.name]) == []
     assert services(one) == IN_TABLE
 
 
 def test_without_accept_local_the_active_router_says_so_and_judges_nobody(
     running: DirectCluster,
 ) -> None:
-    one, two = running.routers["r1"], running.routers["r2"]
+    one, two = roles(running)
     before = len(two.events())
     two.set("accept_local", 0)
     ready = f"answers from {DIRECT} would be dropped if this router has that address"
@@ -239,7 +260,7 @@ def test_without_accept_local_the_active_router_says_so_and_judges_nobody(
     soon(lambda: ready in two.shown(), "its status says so")
     assert steady(two, 3) == set(STATES.items())  # the standby can check as it is
     one.power_off()
-    soon(lambda: two.state() == "active", "r2 has taken over")
+    soon(lambda: two.state() == "active", "the standby has taken over")
     assert steady(two, 6) == set(STATES.items())
     assert changes(two, before) == []
     remedy = "set net.ipv4.conf.eth0.accept_local = 1"
