@@ -335,17 +335,23 @@ class Held:
 
 
 @contextmanager
-def client(seconds: float, folder: Path) -> Iterator[dict[str, Any]]:
-    """Ask the virtual address for a page for `seconds`; the dict has the result after the end."""
+def client(folder: Path, more: float = 1.0) -> Iterator[dict[str, Any]]:
+    """Ask the virtual address for a page while the block runs, and `more` seconds.
+
+    The dict has the result after the end. The first request begins before the block does.
+    """
     target = folder / "traffic.json"
     words = ["ip", "netns", "exec", CLIENT, sys.executable, str(TRAFFIC), f"http://{VIP}/"]
-    words += ["--seconds", str(seconds), "--json", str(target)]
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([*words, "--json", str(target)], stdout=subprocess.PIPE)
     result: dict[str, Any] = {}
     try:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith(b"asking")
         yield result
-        assert process.wait(seconds + 30) == 0
+        time.sleep(more)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
         result.update(json.loads(target.read_text()))
     finally:
         process.kill()
-        process.wait(10)
+        process.communicate()

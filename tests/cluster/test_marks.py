@@ -173,28 +173,33 @@ def test_a_dead_server_leaves_both_ports(lvsd: Lvsd, webs: list[Web], tmp_path: 
     until(lambda: service() == ALL)
 
 
-@pytest.mark.parametrize(
-    "change", ["-F", "-F PIRANHA_MARKS", "-D PREROUTING -j PIRANHA_MARKS", "-D PIRANHA_MARKS 1"]
-)
+CHANGES = ("-F", "-F PIRANHA_MARKS", "-D PREROUTING -j PIRANHA_MARKS", "-D PIRANHA_MARKS 1")
+
+
 def test_rules_that_somebody_removes_under_traffic_come_back(
-    lvsd: Lvsd, tmp_path: Path, change: str, capsys: pytest.CaptureFixture[str]
+    lvsd: Lvsd, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole = ["-N PIRANHA_MARKS", THEIRS, HOOK, *rules()]
-    with client(8, tmp_path) as result:
-        time.sleep(2)
-        began = time.monotonic()
-        sh("iptables-legacy", "-w", "-t", "mangle", *change.split())
-        if change == "-F":
-            sh("iptables-legacy", "-w", "-t", "mangle", *THEIRS.split())
-        until(lambda: sorted(marking()) == sorted(whole))
-        took = time.monotonic() - began
+    times = []
+    with client(tmp_path) as result:
+        for number, change in enumerate(CHANGES, 1):
+            time.sleep(1)
+            began = time.monotonic()
+            sh("iptables-legacy", "-w", "-t", "mangle", *change.split())
+            if change == "-F":
+                sh("iptables-legacy", "-w", "-t", "mangle", *THEIRS.split())
+            until(lambda: sorted(marking()) == sorted(whole))
+            times.append(time.monotonic() - began)
+            until(lambda n=number: len(lvsd.texts("somebody else")) == n)  # type: ignore[misc]
     with capsys.disabled():
-        print(f"\nrules back after {took:.2f} s; {result['summary']['failed']} requests failed")
-    assert took < 10  # three programs, each some half a second in this kernel
-    (told,) = lvsd.texts("somebody else")
-    assert told.startswith("the marking rules were changed by somebody else")
-    # The last ones were served again, by the server that it had.
+        figures = ", ".join(f"{took:.2f}" for took in times)
+        print(f"\nrules back after (s): {figures}; {result['summary']['failed']} requests failed")
+    assert max(times) < 10  # three programs, each some half a second in this kernel
+    for told in lvsd.texts("somebody else"):
+        assert told.startswith("the marking rules were changed by somebody else")
+    # They were served again each time, by the server that the client had.
     assert len(set(result["summary"]["servers"])) == 1
+    assert result["requests"][-1]["error"] is None
 
 
 def test_plain_services_become_one_with_a_mark_and_only_what_is_under_way_ends(
@@ -205,7 +210,7 @@ def test_plain_services_become_one_with_a_mark_and_only_what_is_under_way_ends(
     assert lvsd.ask("reload")["ok"]
     until(lambda: table(f"{VIP}:80") == table(f"{VIP}:443") == ALL and service() is None)
     until(lambda: marking() == [THEIRS])
-    with client(8, tmp_path) as result:
+    with client(tmp_path) as result:
         time.sleep(2)
         write(config, SHOP)
         assert lvsd.ask("reload")["ok"]
@@ -215,7 +220,7 @@ def test_plain_services_become_one_with_a_mark_and_only_what_is_under_way_ends(
     failed = [one for one in result["requests"] if one["error"]]
     assert [one for one in failed if one["start"] > changed] == []
     assert len(failed) <= 5, failed
-    assert result["summary"]["requests"] > 50
+    assert result["summary"]["requests"] > 30
 
 
 def test_a_port_more_changes_the_rules_alone(lvsd: Lvsd, config: Path) -> None:
@@ -239,7 +244,7 @@ def test_a_service_that_leaves_the_file_takes_its_rules_along(lvsd: Lvsd, config
 
 def test_killed_and_stopped_the_rules_stay(lvsd: Lvsd, tmp_path: Path) -> None:
     whole = marking()
-    with client(8, tmp_path) as result:
+    with client(tmp_path) as result:
         for pause in (0.0, 0.1, 0.5, 1.5):
             lvsd.kill()
             assert marking() == whole
