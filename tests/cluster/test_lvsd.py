@@ -12,6 +12,7 @@ import pytest
 
 from tests.cluster.lvsd_lab import (
     SERVERS,
+    STANDSTILL,
     VIP,
     Held,
     Lvsd,
@@ -167,7 +168,7 @@ def test_how_long_a_dead_server_stays(
 def test_killed_again_and_again_under_traffic_the_table_is_never_emptied(
     lvsd: Lvsd, tmp_path: Path
 ) -> None:
-    with client(tmp_path) as result, Sampler() as sampler:
+    with client(tmp_path, STANDSTILL) as result, Sampler() as sampler:
         time.sleep(0.5)
         for pause in (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.5, 2.5):
             lvsd.kill()
@@ -263,7 +264,7 @@ def test_drained_under_traffic_what_is_open_lives_on_and_what_is_new_goes_elsewh
     assert table() == wanted
     with capsys.disabled():
         print(f"\ndrained in {took * 1000:.0f} ms")
-    with client(tmp_path) as result:
+    with client(tmp_path, STANDSTILL) as result:
         time.sleep(0.5)
         lvsd.kill()
         lvsd.start()

@@ -24,6 +24,7 @@ from piranha.lvsd.kept import Kept
 from piranha.lvsd.overrides import Rules
 
 from tests.cluster.lvsd_lab import (
+    STANDSTILL,
     Lvsd,
     Sampler,
     Web,
@@ -77,7 +78,7 @@ def killed(kills: int, seed: int, folder: Path) -> dict[str, Any]:
         assert lvsd.ask("override", server="one", weight=5, by="anna")["ok"]
         until(WEIGHTS)
         pauses = [dice.uniform(0, LONGEST) for _unused in range(kills)]
-        with client(folder) as result, Sampler() as sampler:
+        with client(folder, STANDSTILL) as result, Sampler() as sampler:
             for number, pause in enumerate(pauses):
                 busy(lvsd, config, number, dice)
                 time.sleep(pause)

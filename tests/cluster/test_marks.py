@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from piranha.core.lvs_cf.marks import own_mark
 
-from tests.cluster.lvsd_lab import CLIENT, VIP, Lvsd, Web, client, networks, sh, table
+from tests.cluster.lvsd_lab import CLIENT, STANDSTILL, VIP, Lvsd, Web, client, networks, sh, table
 
 MARK = own_mark(VIP, "tcp", [80])
 ALL = {"21": 1, "22": 1}
@@ -244,7 +244,7 @@ def test_a_service_that_leaves_the_file_takes_its_rules_along(lvsd: Lvsd, config
 
 def test_killed_and_stopped_the_rules_stay(lvsd: Lvsd, tmp_path: Path) -> None:
     whole = marking()
-    with client(tmp_path) as result:
+    with client(tmp_path, STANDSTILL) as result:
         for pause in (0.0, 0.1, 0.5, 1.5):
             lvsd.kill()
             assert marking() == whole
