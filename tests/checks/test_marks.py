@@ -353,7 +353,7 @@ UNMARK = Path(__file__).parents[2] / "roles/piranha_router/tasks/unmark.yml"
 def test_the_role_takes_the_rules_away_with_the_router(
     namespace: None, tmp_path: Path, name: str
 ) -> None:
-    """As `piranha_router_state: absent` does; a second run finds nothing to do."""
+    """As `piranha_router_state: absent` does; the same once more finds nothing to do."""
     play = {
         "hosts": "localhost",
         "connection": "local",
@@ -364,7 +364,7 @@ def test_the_role_takes_the_rules_away_with_the_router(
         },
         "tasks": [{"ansible.builtin.import_tasks": str(UNMARK)}],
     }
-    (tmp_path / "play.yml").write_text(json.dumps([play]))
+    (tmp_path / "play.yml").write_text(json.dumps([play, play]))
     backend = WAYS[name](tmp_path)
     before = text_of(backend)
 
@@ -377,8 +377,7 @@ def test_the_role_takes_the_rules_away_with_the_router(
 
     asyncio.run(mark())
     assert text_of(backend) != before
-    for changed in (1, 0):
-        playbook = str(Path(sys.executable).with_name("ansible-playbook"))
-        told = sh(playbook, "-i", "localhost,", str(tmp_path / "play.yml"))
-        assert f"changed={changed} " in told
-        assert text_of(backend) == before
+    playbook = str(Path(sys.executable).with_name("ansible-playbook"))
+    told = sh(playbook, "-i", "localhost,", str(tmp_path / "play.yml"))
+    assert "changed=1 " in told, "by the first of the two"
+    assert text_of(backend) == before
