@@ -50,6 +50,20 @@ def test_pieces_make_no_difference(wanted: bytes, data: bytes, size: int) -> Non
     assert (finding is Finding.GOOD) == data.startswith(wanted)
 
 
+def test_what_was_answered_is_told_by_its_first_line() -> None:
+    """What follows it, as a header with the time, would make each answer another reason."""
+    words = {
+        outcome.words
+        for second in (b"01", b"02")
+        if (outcome := Answer(HTTP).feed(b"HTTP/1.1 200 OK\r\nDate: 09:00:" + second))
+    }
+    assert words == {'answered "HTTP/1.1 200 OK"'}
+    for data, told in ((b"\r\nready\n", "ready"), (b"\n", r"\n"), (b"a", "a")):
+        outcome = Answer(Expectation(Match.ANY)).feed(data)
+        assert outcome is not None
+        assert outcome.words == f'answered "{told}"'
+
+
 def test_half_an_answer() -> None:
     closed = feed(HTTP, b"HTTP/1").closed()
     assert (closed.finding, closed.words) == (

@@ -45,7 +45,7 @@ class Answer:
             return self._compare_prefix()
         if self._expectation.match is Match.REGEX:
             return self._look_for(piece)
-        return good(f"answered {shown(self.data)}") if self.data else None
+        return self._met() if self.data else None
 
     def closed(self) -> Outcome:
         """The server has ended its answer."""
@@ -68,10 +68,15 @@ class Answer:
             f"answer {shown(self.data)} was not {verb} within {duration(limit)}, expected {wanted}"
         )
 
+    def _met(self) -> Outcome:
+        """Tell the first line: what follows says little, and a header `Date` each time another."""
+        line = self.data.lstrip(b"\r\n").partition(b"\n")[0].removesuffix(b"\r")
+        return good(f"answered {shown(line or self.data)}")
+
     def _compare_prefix(self) -> Outcome | None:
         wanted = self._expectation.value
         if self.data.startswith(wanted):
-            return good(f"answered {shown(self.data)}")
+            return self._met()
         if wanted.startswith(self.data):
             return None
         began = shown(self.data[: len(wanted)])
@@ -83,7 +88,7 @@ class Answer:
             if self._search is None:
                 self._search = Search(_compiled(wanted))
             if self._search.feed(piece):
-                return good(f"answered {shown(self.data)}")
+                return self._met()
         except EreError as error:
             return bad(f"expect {shown(wanted)} is no regular expression: {error}")
         except TooCostly:
