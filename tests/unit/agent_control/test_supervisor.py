@@ -202,6 +202,9 @@ def test_understudies_step_in_for_hearts_that_die_in_a_row(pulse: Pulse) -> None
     company = ["heart", "heart-next", "heart-next", "lvsd", "resign-next"]
     assert sorted(names.values()) == company
     waiting = {pid for pid, name in names.items() if name == "heart-next"}
+    ready = [pid for pid, name in names.items() if name.endswith("-next")]
+    urgent = os.sched_getscheduler(pulse.process.pid)  # real time, where that is allowed
+    assert [os.sched_getscheduler(pid) for pid in ready] == [urgent] * 3, "they act at once"
 
     for number in (1, 2):  # faster than anybody could rehearse
         os.kill(pulse.pulse_of()["pids"]["heart"], signal.SIGKILL)

@@ -106,11 +106,12 @@ def understudy(name: str, rehearse: Callable[[Link], object], entry: Entry) -> P
     def wait(sock: socket.socket) -> int | None:
         link = Link(sock)
         rehearse(link)
+        # Before it waits, not after its cue: an ordinary process is woken in its turn.
+        raise_priority()
         link.send({"ready": True})
         sock.setblocking(True)
         if not sock.recv(len(CUE)):
             return 0
-        raise_priority()
         _set_name(name)
         return entry(sock)
 
