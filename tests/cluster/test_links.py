@@ -2,14 +2,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Cables cut one at a time: those of the heartbeats, and those of the virtual addresses.
 
-Hearts alone, in network namespaces. Bonds and VLANs need a kernel that has them, as the one of
-tests/lab/in-ipvs-kernel.
+Hearts alone, in network namespaces. Bonds, bridges and VLANs: test_uppers.py.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -124,63 +122,6 @@ def test_a_standby_without_a_link_takes_nothing(monitoring: Three) -> None:
     net.cut(1, up=True, paths="b")
     backup.until(lambda: backup.is_("active"), DEADTIME)
     assert primary.holds() == set()
-
-
-UPPER = {
-    "bridge": ["link add top type bridge", "link set eth0 master top"],
-    "vlan": ["link add link eth0 name top type vlan id 7"],
-    "bond": [
-        "link add top type bond mode active-backup miimon 20",
-        "link set eth0 down",
-        "link set eth0 master top",
-        "link set eth0 up",
-    ],
-}
-UPPER["bond of two"] = [
-    "link add other type veth peer name far",
-    "link set far up",
-    *UPPER["bond"],
-    "link set other master top",
-    "link set other up",
-]
-
-
-@pytest.fixture
-def upper(net: Net, request: pytest.FixtureRequest) -> Iterator[Net]:
-    """The network with an interface `top` upon eth0 of the primary, for virtual addresses."""
-    name = net.routers[0]
-    own = f"{PUBLIC[0]}/24"
-    if request.param != "vlan":
-        ip("-n", name, "address", "del", own, "dev", "eth0")
-    ip("-n", name, "-batch", "-", text="\n".join([*UPPER[request.param], "link set top up"]))
-    if request.param != "vlan":
-        ip("-n", name, "address", "add", own, "dev", "top")
-    yield net
-    ip("-n", name, "link", "del", "top")
-    if "other" in "".join(UPPER[request.param]):
-        ip("-n", name, "link", "del", "other")
-    ip("-n", name, "link", "set", "eth0", "up")
-    if request.param != "vlan":
-        ip("-n", name, "address", "add", own, "dev", "eth0")
-
-
-@pytest.mark.parametrize("upper", list(UPPER), indirect=True)
-def test_interfaces_upon_others_lose_their_link_with_them(
-    upper: Net, three: Three, request: pytest.FixtureRequest
-) -> None:
-    net, primary, backup = three
-    device = "primary=top:1,backup=eth0:1"
-    start(primary, backup, config(monitor_links=1).replace("eth0:1", device))
-    net.cut(0, paths="a")
-    if "bond of two" in request.node.name:
-        pause(1.0, primary, backup)
-        assert primary.is_("active"), "it has another member"
-        ip("-n", net.routers[0], "link", "set", "far", "down")
-    backup.until(lambda: backup.is_("active"), AT_ONCE)
-    assert primary.holds() == set()
-    primary.until(lambda: any("top has no link" in text for text in primary.state["problems"]))
-    net.cut(0, up=True, paths="a")
-    settle(backup, primary)
 
 
 def test_the_link_of_an_address_comes_back_and_it_is_announced(settled: Three) -> None:

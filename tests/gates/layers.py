@@ -200,7 +200,7 @@ def _integration_in_kernel() -> tuple[str, ...]:
 
 
 WITHOUT_IPVS = (
-    *("addresses", "bring_back", "classic", "differences", "heart", "neighbours", "news"),
+    *("addresses", "bring_back", "classic", "differences", "heart", "links", "neighbours", "news"),
     *("orders", "reload", "witness"),
 )
 """Files in tests/cluster that need namespaces but no table: they run in the kernel that is here."""
