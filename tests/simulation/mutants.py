@@ -104,7 +104,7 @@ MUTANTS: dict[str, Mutant] = {
         _both(State.ACTIVE, Input.RETURNED), _without(Do.ANNOUNCE)
     ),
     "a loser does not say that it has let go": Text(
-        machine.Machine, "_enter", "self.conceded = self.conceded % 255 + 1", "pass"
+        machine.Machine, "_enter", "self.conceded = (self.conceded or self._mark) % 255 + 1", "pass"
     ),
     "a winner does not heed that the other one has let go": Text(
         machine.Machine, "heard", "self.wins += 1", "pass"

@@ -165,6 +165,18 @@ def test_the_count_goes_round_and_is_never_none_again() -> None:
     assert seen == set(range(1, 256))
 
 
+def test_another_heart_s_first_concession_is_not_taken_for_the_one_before() -> None:
+    """What it said in between may have been lost, where one direction was cut."""
+    winner = Machine(Timing(Role.PRIMARY, True, ALIVE, DEAD), 0.0)
+    winner.start(0.0, holding=True)
+    for number, mark in enumerate((7, 200), 1):
+        loser = Machine(Timing(Role.BACKUP, True, ALIVE, DEAD), 0.0, mark)
+        loser.start(0.0, holding=True)
+        loser.heard(PeerState.ACTIVE, 1.0)
+        winner.heard(PeerState.STANDBY, 1.0 + number, conceded=loser.conceded)
+        assert winner.wins == number
+
+
 def test_what_moves_in_order_concedes_nothing() -> None:
     made = Machine(Timing(Role.PRIMARY, True, ALIVE, DEAD), 0.0)
     made.start(0.0, holding=True)

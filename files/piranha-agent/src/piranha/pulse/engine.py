@@ -108,14 +108,15 @@ class Engine:
         now: float,
         groups: tuple[str, ...] = (),
     ) -> None:
-        self.members = Members(groups, timing, now)
         self._new_session = new_session
         self.conversation = self._converse(keys, timing, digest)
+        chance = new_session()
+        self.members = Members(groups, timing, now, chance[2])
         self.genuine = False
         """Whether the datagram received last came from the partner, if late: its path works."""
         self.partner_digest: bytes | None = None
         """The digest the partner sent last; None before its first heartbeat."""
-        self.facts = Facts(__version__, takes=int.from_bytes(new_session()[:2], "big"))
+        self.facts = Facts(__version__, takes=int.from_bytes(chance[:2], "big"))
         """What the partner is told of us; the shell sets the numbers."""
         self.partner_facts: Facts | None = None
         self._kept: bytes | None = None

@@ -71,10 +71,10 @@ class Machine:
 
     The caller calls `start` once, `heard` for each accepted heartbeat, `tick` whenever it
     wakes up (first everything that waits in its sockets, then `tick`), and carries out what the
-    steps they give say.
+    steps they give say. mark: a random byte, from which `conceded` counts.
     """
 
-    def __init__(self, timing: Timing, now: float) -> None:
+    def __init__(self, timing: Timing, now: float, mark: int = 0) -> None:
         self.timing = timing
         self.state = State.NEW
         self.since = now
@@ -96,8 +96,10 @@ class Machine:
         self.linked = True
         """Whether all interfaces of the virtual addresses have their link, as far as is known."""
         self.conceded = 0
-        """How often this router let go while the partner had, or may have had, the addresses too; 1
-        follows 255."""
+        """0, or a byte that changes whenever this router lets go while the partner has the addresses
+        too, or may have them. The next heart counts from somewhere else: the partner may not have
+        heard that this one had ended."""
+        self._mark = mark
         self.wins = 0
         """How often this router kept the addresses though the partner had, or may have had them."""
         self._partner_conceded: int | None = None
@@ -368,7 +370,7 @@ class Machine:
             self.since = now
         held = self.state in HOLDING or self.state is State.STUCK
         if held and state not in (*HOLDING, State.STUCK) and self.partner not in _HAS_NOT:
-            self.conceded = self.conceded % 255 + 1
+            self.conceded = (self.conceded or self._mark) % 255 + 1
         if state is State.ACTIVE and self.state in (State.CONTESTED, State.DOUBT):
             self.wins += 1
         self.state = state

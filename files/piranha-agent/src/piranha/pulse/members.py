@@ -22,10 +22,10 @@ MAIN = ""
 class Member:
     """One group on this router."""
 
-    def __init__(self, name: str, timing: Timing, now: float) -> None:
+    def __init__(self, name: str, timing: Timing, now: float, mark: int = 0) -> None:
         self.name = name
         self.id = group_id(name)
-        self.machine = Machine(timing, now)
+        self.machine = Machine(timing, now, mark)
         self.word: Word | None = None
         """What this router tells of its failover services; None: it has none."""
         self.partner_word: Word | None = None
@@ -55,10 +55,14 @@ class Member:
 
 
 class Members:
-    """All groups of one router, the main one first. names: theirs; () is one without a name."""
+    """All groups of one router, the main one first. names: theirs; () is one without a name.
 
-    def __init__(self, names: Iterable[str], timing: Timing, now: float) -> None:
-        self._members = {name: Member(name, timing, now) for name in names or (MAIN,)}
+    mark: as Machine takes it.
+    """
+
+    def __init__(self, names: Iterable[str], timing: Timing, now: float, mark: int = 0) -> None:
+        self._mark = mark
+        self._members = {name: Member(name, timing, now, mark) for name in names or (MAIN,)}
 
     def __iter__(self) -> Iterator[Member]:
         return iter(tuple(self._members.values()))
@@ -130,7 +134,7 @@ class Members:
         begun = []
         before, self._members = self._members, {}
         for name, has in holding.items():
-            self._members[name] = before.get(name) or Member(name, timing, now)
+            self._members[name] = before.get(name) or Member(name, timing, now, self._mark)
             if name not in before:
                 member = self._members[name]
                 member.word = Word()
