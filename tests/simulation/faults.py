@@ -166,16 +166,15 @@ class Faults:
     def crash(self, router: Router, length: float) -> None:
         """The heart ends; where that lasts long, each that is started soon does so as well, on both
         routers: as where they are machines of one host."""
-        if router.engine is not None:
-            router.died()
+        self._crash_now(router)
         if length < 1.5 * self.world.deadtime:
             return
         until, again = min(self.world.now + length, self._heal_at), 0.12 * self.world.deadtime
         for number in range(1, int((until - self.world.now) / again)):
             each = router.other if number % 2 else router
-            self.world.later(number * again, self._crash_again, each)
+            self.world.later(number * again, self._crash_now, each)
 
-    def _crash_again(self, router: Router) -> None:
+    def _crash_now(self, router: Router) -> None:
         if router.engine is not None:
             self.world.promises.disturbed()
             router.died()
@@ -183,7 +182,7 @@ class Faults:
 
     def crash_and_restart_while_cut(self, router: Router, length: float) -> None:
         self.cut_one(self.random.choice(self.world.routers), length * 2)
-        self.crash(router, length)
+        self._crash_now(router)
 
     def cannot_restart(self, router: Router, length: float) -> None:
         if router.engine is not None:

@@ -96,9 +96,9 @@ class Machine:
         self.linked = True
         """Whether all interfaces of the virtual addresses have their link, as far as is known."""
         self.conceded = 0
-        """0, or a byte that changes whenever this router lets go while the partner has the addresses
-        too, or may have them. The next heart counts from somewhere else: the partner may not have
-        heard that this one had ended."""
+        """0, or a byte that changes whenever this router lets go while the partner has the
+        addresses too, or may have them. The next heart counts from somewhere else: the partner may
+        not have heard that this one had ended."""
         self._mark = mark
         self.wins = 0
         """How often this router kept the addresses though the partner had, or may have had them."""
