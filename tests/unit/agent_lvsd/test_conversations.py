@@ -245,7 +245,7 @@ def test_every_answer_has_its_own_words(
 def test_pieces_of_any_size_mean_the_same(
     kind: str, wanted: Wanted, data: bytes, well: bool, words: str
 ) -> None:
-    for size in (1, 2, 7):
+    for size in (1, 2, 7) if len(data) < 2000 else (97,):  # a long one byte by byte takes seconds
         outcome = answered(talk(kind, wanted), data, size)
         assert (outcome.finding is Finding.GOOD) == well, (size, outcome.words)
 
