@@ -189,7 +189,7 @@ def test_who_comes_gets_all_of_it_and_from_then_on_what_changes() -> None:
     asyncio.run(run())
 
 
-def test_when_the_agent_is_back_the_pages_begin_anew() -> None:
+def test_when_the_agent_is_back_the_pages_are_told_all_of_it() -> None:
     backend = FakeBackend()
 
     async def run() -> None:
@@ -202,7 +202,7 @@ def test_when_the_agent_is_back_the_pages_begin_anew() -> None:
         assert live.whole(viewer) is None
         backend.gone = False
         await anew(live)
-        assert told_to(viewer) == [("head", None), ("again", {})]
+        assert told_to(viewer) == [("head", None), ("all", None)]
 
     asyncio.run(run())
 

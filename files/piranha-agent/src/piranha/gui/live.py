@@ -199,7 +199,11 @@ class Live:
             self._all("lost", {"why": self.trouble})
             return
         self._all("head", None)
-        changed = views.changes(before.rows, after.rows) if before is not None else None
+        if before is None:
+            self._opened_rows.clear()
+            self._all("all", None)
+            return
+        changed = views.changes(before.rows, after.rows)
         if changed is None:
             self._all("again", {})
         elif changed:

@@ -118,10 +118,7 @@ async def _stream(request: Request, viewer: Viewer) -> AsyncIterator[bytes]:
     site = site_of(request)
     try:
         yield message("hello", {})
-        if (whole := site.live.whole(viewer)) is not None:
-            yield message("all", whole)
-        else:
-            yield message("lost", {"why": site.live.trouble})
+        viewer.tell("all", None)
         while _still_in(request):
             try:
                 async with asyncio.timeout(HEARTBEAT):
@@ -129,7 +126,11 @@ async def _stream(request: Request, viewer: Viewer) -> AsyncIterator[bytes]:
             except TimeoutError:
                 yield BEAT
                 continue
-            if kind == "head":
+            if kind == "all":
+                data = site.live.whole(viewer)
+                if data is None:
+                    kind, data = "lost", {"why": site.live.trouble}
+            elif kind == "head":
                 data = _told_head(request)
             elif kind == "log":
                 data = {"html": _log(request, data)}
