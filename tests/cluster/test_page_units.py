@@ -26,6 +26,8 @@ import pytest
 from tests.cluster.cluster import COMPILED, CONFIG, ROOT, SOURCES
 from tests.cluster.systemd_lab import UNITS, Machine, systemd, there
 
+pytestmark = pytest.mark.whole
+
 EDITOR, PAGE = "piranha-editor.service", "piranha-gui.service"
 HERE = Path("/opt/piranha-test")
 USER, PORT = 3636, 3636
@@ -164,7 +166,6 @@ def site() -> Iterator[Site]:
             print(machine.run("systemctl", "status", "--no-pager", name, check=False))
 
 
-@pytest.mark.whole
 def test_the_page_works_in_a_sandbox_that_nothing_gets_out_of(site: Site) -> None:
     machine = site.machine
     assert site.get("/login")[0] == 200
