@@ -16,7 +16,7 @@ from piranha.config.diff import value_text
 from piranha.core.ipvs.ipvsadm import operation_lines
 from piranha.core.ipvs.model import Table
 from piranha.core.ipvs.plan import plan
-from piranha.core.lvs_cf.api import encode
+from piranha.core.lvs_cf.api import collector_at_rest, encode
 from piranha.core.lvs_cf.compare import Difference, differences
 from piranha.core.lvs_cf.config import Config
 from piranha.core.lvs_cf.findings import ERROR, has_errors
@@ -72,8 +72,12 @@ def preview(
     before: str, after: str, grounds: Grounds, *, conflict: bool, memory: Memory | None = None
 ) -> Preview:
     """Say all there is to say of `after` in the place of `before`."""
+    with collector_at_rest():  # it would look at the whole status, which the editor keeps, too
+        return _preview(before, after, grounds, conflict, memory or Memory())
+
+
+def _preview(before: str, after: str, grounds: Grounds, conflict: bool, memory: Memory) -> Preview:
     # One reader: what stands in both texts is read once, and is the same objects in both.
-    memory = memory or Memory()
     old, new = memory.reader.load(before), memory.reader.load(after)
     errors = [one for one in new.findings if one.severity == ERROR]
     refused: list[str] = []
