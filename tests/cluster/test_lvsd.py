@@ -378,21 +378,6 @@ def test_weight_0_drains(lvsd: Lvsd, config: Path) -> None:
     assert states == ["DRAIN", "UP"]
 
 
-def test_the_cost_of_checking(lvsd: Lvsd, capsys: pytest.CaptureFixture[str]) -> None:
-    """lvsd at rest: two checks and one snapshot a second leave this processor nearly alone."""
-
-    def spent() -> float:
-        fields = Path(f"/proc/{lvsd.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / 100
-
-    before = spent()
-    time.sleep(5)
-    share = (spent() - before) / 5
-    with capsys.disabled():
-        print(f"\nlvsd at rest, 2 servers each second: {share:.1%} of a processor")
-    assert share < 0.25
-
-
 def test_a_name_without_an_address_is_left_out_and_told_and_comes_with_it(
     lvsd: Lvsd, config: Path
 ) -> None:
