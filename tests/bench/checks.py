@@ -72,20 +72,22 @@ def measure(program: Program, wanted: Wanted) -> Measured:
     """Run it, measure it at rest, and let all its servers die."""
     servers = Servers("http" if wanted.check == "http" else "connect", wanted.port)
     try:
-        with Leftover(program.folder) as leftover, running(program, wanted) as up:
+        with running(program, wanted) as up:
             # What belongs to starting is over when every server has been checked twice.
             time.sleep(wanted.interval)
             pids = program.checkers()
-            before = spent(pids)
-            left = leftover.rate(SECONDS)
-            cost = spent(pids) - before
+            with Leftover(program.folder) as leftover:
+                before = spent(pids)
+                left = leftover.rate(SECONDS)
+                cost = spent(pids) - before
             if in_table() != wanted.total:
                 raise SystemExit(f"{program.name} took servers out that are well")
             memory = {f"{name_of(pid)} {pid}": proportional(pid) for pid in program.pids()}
             servers.die()
             down = until(lambda: in_table() == 0, 60, f"{program.name} has seen all servers die")
             program.end()
-            taken = 1 - left / leftover.rate(FREE)
+            with Leftover(program.folder) as leftover:
+                taken = 1 - left / leftover.rate(FREE)
             return Measured(up, taken, cost, down, memory)
     finally:
         servers.die()

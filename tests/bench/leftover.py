@@ -34,7 +34,10 @@ while True:
 
 
 class Leftover:
-    """The counting process, for the length of a `with`. folder: where both find the number."""
+    """The counting process, for the length of a `with`, begun when it counts.
+
+    folder: where both find the number.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "leftover"
@@ -44,6 +47,8 @@ class Leftover:
         with self._path.open("rb") as file:
             self._shared = mmap.mmap(file.fileno(), 8, access=mmap.ACCESS_READ)
         self._process = subprocess.Popen([sys.executable, "-c", SPIN, str(self._path)])
+        while not self._count() and self._process.poll() is None:
+            time.sleep(0.05)
         return self
 
     def __exit__(
