@@ -59,9 +59,13 @@ class Machine:
             raise RuntimeError(f"{' '.join(argv)}: {done.stdout}{done.stderr}")
         return done.stdout.strip()
 
+    def path(self, path: Path) -> Path:
+        """Give the place out here of a file there."""
+        return Path(f"/proc/{self._pid}/root") / path.relative_to("/")
+
     def write(self, path: Path, text: str, mode: int = 0o644) -> None:
         """Write a file there (its /run is its own)."""
-        real = Path(f"/proc/{self._pid}/root") / path.relative_to("/")
+        real = self.path(path)
         real.parent.mkdir(parents=True, exist_ok=True)
         real.write_text(text, encoding="utf-8")
         real.chmod(mode)
@@ -69,7 +73,7 @@ class Machine:
     def read(self, path: Path) -> str:
         """Read a file there; empty where there is none."""
         try:
-            return (Path(f"/proc/{self._pid}/root") / path.relative_to("/")).read_text("utf-8")
+            return self.path(path).read_text("utf-8")
         except FileNotFoundError:
             return ""
 
