@@ -278,8 +278,8 @@ def _lab() -> list[Step]:
 
 
 SCENARIOS = (
-    "nat", "direct", "tunnel", "failover", "fos", "operations", "page", "check_first_run",
-    "two_clusters", "remove",
+    "nat", "direct", "tunnel", "failover", "fos", "operations", "upgrade", "page",
+    "check_first_run", "two_clusters", "remove",
 )
 """Those in molecule/; the first alone stands for them in `make test`."""
 
