@@ -50,7 +50,7 @@ LATE = 0.5
 """Of an interval: more would be a check left out."""
 
 PREVIEW = 2.0
-"""Seconds until it is seen what a change would do; the first one reads the whole file."""
+"""Seconds until it is seen what a change would do; the editor has read the file when it started."""
 
 REQUEST = b'{"id": 1, "do": "status", "by": {"user": "viewer", "role": "view"}}\n'
 
@@ -169,6 +169,7 @@ def run(folder: Path, wanted: Wanted) -> bool:
     """Measure, print, judge."""
     print(f"{wanted.total:,} servers every {wanted.interval:g} s", flush=True)
     (folder / "run").mkdir()
+    (folder / "gui.json").write_text('{"ceiling": "edit"}', encoding="utf-8")
     (folder / "key").touch(mode=0o600)
     (folder / "key").write_text(secrets.token_hex(32) + "\n", encoding="ascii")
     text = f"heartbeat_key_file = {folder}/key\n{lvs_cf(wanted)}"

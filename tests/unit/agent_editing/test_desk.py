@@ -300,6 +300,24 @@ def test_a_preview_tells_all_and_changes_nothing(tmp_path: Path) -> None:
     assert snapshot(tmp_path) == before
 
 
+def test_what_was_read_beforehand_is_not_read_when_somebody_waits(tmp_path: Path) -> None:
+    here, wishes = desk(tmp_path), settings(tmp_path)
+    before = snapshot(tmp_path)
+    here.warm(wishes)
+    assert snapshot(tmp_path) == before
+    known = vars(here)["_memory"]
+    laid = known.reader.load(TEXT).config.virtual
+    found = here.preview(wishes, BASE, OTHER)
+    assert len(found.table) == 2
+    again = known.reader.load(OTHER).config.virtual
+    same = [one is other for one, other in zip(laid, again, strict=True)]
+    assert same.count(False) == 1, "a block that did not change was read anew"
+    (tmp_path / "lvs.cf").write_text("virtual {")
+    here.warm(wishes)
+    (tmp_path / "lvs.cf").unlink()
+    here.warm(wishes)
+
+
 def test_where_ansible_writes_the_preview_offers_the_inventory(tmp_path: Path) -> None:
     here = desk(tmp_path, "# Written by Ansible\n" + TEXT)
     text = "# Written by Ansible\n" + OTHER.replace("virtual tls", 'virtual "{{ lookup }}"')

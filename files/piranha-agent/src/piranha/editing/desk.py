@@ -109,6 +109,12 @@ class Desk:
         grounds = self._grounds(settings)
         return looked_ahead(now, text, grounds, conflict=conflict, memory=self._memory)
 
+    def warm(self, settings: Settings) -> None:
+        """Read the file before somebody waits for it; of a large one the first time takes long."""
+        with contextlib.suppress(Denied):
+            now = self._text()
+            self.preview(settings, digest_of(now), now)
+
     def programs(self, settings: Settings) -> list[Program]:
         """Give the files of the folder to choose from."""
         return scripts.offered(Path(settings.scripts), self._places.trusted)

@@ -130,6 +130,12 @@ class Editor:
         except Refused as why:
             raise Refusal(str(why), code=protocol.REFUSED) from None
 
+    async def warm(self) -> None:
+        """Make ready for who edits, where anybody may."""
+        settings = load(self._house.settings)
+        if settings.ceiling == protocol.EDIT:
+            await self._work(self._desk.warm, settings)
+
     # -- looking --------------------------------------------------------------------------------
 
     async def _give_status(self, _asked: _Asked) -> dict[str, Any]:
@@ -385,11 +391,12 @@ async def serve(house: House, socket: Path, log: Log, notify: Notify) -> None:
     listening = loop.create_task(editor.feed.listen())
     notify.send(READY=1)
     log.write("info", f"editor of the page: ready at {socket}")
+    warming = loop.create_task(editor.warm())
     await ended.wait()
     server.stop()
-    listening.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await listening
+    for task in (listening, warming):
+        task.cancel()
+    await asyncio.gather(listening, warming, return_exceptions=True)
 
 
 def run(config: Path, run_dir: Path, settings: Path, history: Path) -> int:
