@@ -49,7 +49,7 @@ WATCHED = 30.0
 HAPPENS = 2.0
 """Seconds between two events."""
 
-UPDATES = 3
+UPDATES = 2
 """Updates that must be seen; with fewer the page would not be live, nor its limits looked at."""
 
 LOAD = '"load":{"counted_at":%d,"active":%d,"inactive":1,"persistent":0,"connection_rate":%d}'
