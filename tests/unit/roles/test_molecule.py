@@ -101,8 +101,7 @@ def test_a_built_cluster_is_looked_at_with_other_eyes_and_moves_a_megabyte(path:
     )
     assert "argv: [ipvsadm, --save, --numeric]" in looked
     assert "checksum_algorithm: sha256" in looked
-    if path.parent.name != "remove":  # it is about what is left of a cluster
-        assert "{{ lab_transfer }}" in looked  # transfer.py sets DF
+    assert "{{ lab_transfer }}" in looked  # transfer.py sets DF
 
 
 def test_commands_that_scenarios_run_are_all_of_the_documentation() -> None:
