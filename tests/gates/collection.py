@@ -22,7 +22,7 @@ DIST = BUILD / "dist"
 ALONE = BUILD / "installed"
 PUBLIC = {"meta", "plugins", "roles", "playbooks", "MANIFEST.json", "FILES.json", "galaxy.yml"}
 JUNK = ("__pycache__", ".pyc", "tests/output", ".git/", ".venv", "build/", "_cache/", ".hypothesis")
-LARGEST = 1_000_000  # bytes; two thirds of it are the agent with the page's libraries
+LARGEST = 1 << 20  # bytes; two thirds of it are the agent with the page's libraries
 
 
 def build() -> Path:
