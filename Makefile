@@ -70,10 +70,10 @@ test: venv agent ## everything above, quick layers first, with a closing table
 molecule-all: venv agent ## the other scenarios: direct, tunnel, failover, two clusters, removal …
 	@$(RUN) scenarios
 
-test-all: venv agent ## test, the other scenarios, the lab's own test, the fuzzing, the patience, the demo
+test-all: venv agent ## test, the other scenarios, the lab's own test, a share of fuzz and patience, the demo
 	@$(RUN) test whole marked page scenarios lab
-	@$(MAKE) fuzz
-	@$(MAKE) patience
+	@$(MAKE) fuzz INPUTS=50000
+	@$(MAKE) patience IDLE=120 STOPS=40 KILLS=5
 	@$(MAKE) demo
 
 bench: venv packages agent ## how fast we are, beside ipvsadm and keepalived, in the same run (ONLY=lvs_cf: one part)

@@ -209,7 +209,7 @@ LONGEST = ("via_virtual", "agent", "lvsd", "systemd", "marks")
 """Files in tests/cluster by what they take."""
 
 PATIENT = ("patience",)
-"""Files whose meaning is their length: `make patience` runs them whole, `make test-all` with it."""
+"""Files whose meaning is their length: `make patience` runs them whole, `make test-all` a share."""
 
 
 def _cluster() -> list[Step]:

@@ -240,9 +240,13 @@ def test_on_a_terminal_it_watches_on_a_screen_of_its_own(pulse: Pulse) -> None:
     source = str(Path(__file__).resolve().parents[3] / "files/piranha-agent/src")
     argv = [sys.executable, "-m", "piranha", "status", "--watch", "0.2"]
     env = dict(os.environ, PYTHONPATH=source, TERM="xterm", LINES="20", COLUMNS="90")
-    with subprocess.Popen(
+    # What a shell starts in its background is deaf to Ctrl-C, and its children are: tests may be.
+    deaf = signal.signal(signal.SIGINT, signal.default_int_handler)
+    watcher = subprocess.Popen(
         [*argv, "--run-dir", str(pulse.run_dir)], env=env, stdout=inner, stderr=subprocess.DEVNULL
-    ) as watcher:
+    )
+    signal.signal(signal.SIGINT, deaf)
+    with watcher:
         os.close(inner)
         shown = ""
         while shown.count(screen.EMPTY) < 3:
