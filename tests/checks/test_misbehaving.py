@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+import ssl
 import struct
 import time
 from collections.abc import Awaitable, Callable
@@ -16,6 +17,8 @@ import pytest
 from piranha.nanny.outcome import Finding, Outcome
 from piranha.nanny.probe import probe
 from piranha.nanny.spec import ServiceCheck, TlsWish, Wanted
+
+from . import servers
 
 LIMIT = 0.5
 KINDS = ("http", "https", "tls", "dns", "smtp", "redis", "postgres", "mysql", "agent")
@@ -35,17 +38,24 @@ HALF = {
 # The same without end: something that never says that it is complete.
 ENDLESS = {
     "http": b"HTTP/1.1 200 OK\r\nX: ",
+    "dns": b"\xff\xff\0\x20\x81\0",
     "smtp": b"220-mail\r\n",
     "redis": b"-x",
     "postgres": b"N\0\0\0\4",
+    "mysql": b"\xff\xff\xff\0\x0a",
     "agent": b"up, ",
 }
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
-def against(kind: str, serve: Serve) -> tuple[Outcome, float]:
-    """Outcome and seconds of a check against a server that handles connections with `serve`."""
+def against(
+    kind: str, serve: Serve, secure: ssl.SSLContext | None = None
+) -> tuple[Outcome, float]:
+    """Outcome and seconds of a check against a server that handles connections with `serve`.
+
+    secure: the server speaks TLS, and `serve` has what is said within.
+    """
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError):
@@ -53,7 +63,7 @@ def against(kind: str, serve: Serve) -> tuple[Outcome, float]:
         writer.close()
 
     async def main() -> tuple[Outcome, float]:
-        server = await asyncio.start_server(handle, "127.0.0.1", 0)
+        server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=secure)
         port = server.sockets[0].getsockname()[1]
         tls = TlsWish() if kind in SECURE else None
         wanted = Wanted(host="x", user="check", send=b"status\n")
@@ -66,9 +76,9 @@ def against(kind: str, serve: Serve) -> tuple[Outcome, float]:
     return asyncio.run(main())
 
 
-def bad(kind: str, serve: Serve, words: str) -> None:
+def bad(kind: str, serve: Serve, words: str, secure: ssl.SSLContext | None = None) -> None:
     """It failed in time and in these words (a regular expression)."""
-    outcome, took = against(kind, serve)
+    outcome, took = against(kind, serve, secure)
     assert outcome.finding is Finding.BAD
     assert re.fullmatch(words, outcome.words), outcome.words
     assert took < LIMIT + 0.3
@@ -142,6 +152,53 @@ def test_reset_in_the_middle(kind: str) -> None:
     bad(kind, serve, "connection reset by the server")
 
 
+@pytest.fixture(scope="module")
+def secure(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
+    """A server's side of TLS, with a certificate of its own."""
+    certificate, key = servers.certificate(tmp_path_factory.mktemp("tls"), "x")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+HTTP = b"HTTP/1.1 200 OK\r\n"
+WITHIN: dict[str, tuple[bytes, bytes, str]] = {
+    "silent": (b"", b"", r"connected, but no answer within 0\.5 s"),
+    "half": (HTTP[:11], b"", r"answer \".*\" was not completed within 0\.5 s"),
+    "wrong": (b"220 mail\r\n\r\n", b"", "answered .*, which is not HTTP/1"),
+    "endless": (HTTP, b"X: x\r\n" * 1000, "no end of the answer in its first 16384 bytes"),
+}
+"""Of a server that speaks TLS well: what it says within it once, again and again; the verdict."""
+
+
+@pytest.mark.parametrize("way", WITHIN)
+def test_within_tls(way: str, secure: ssl.SSLContext) -> None:
+    once, again, words = WITHIN[way]
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(once)
+        while again:
+            writer.write(again)
+            await writer.drain()
+        await asyncio.sleep(5)
+
+    bad("https", serve, words, secure)
+
+
+def test_closed_and_reset_within_tls(secure: ssl.SSLContext) -> None:
+    async def closed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(HTTP[:11])
+
+    async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1000)
+        sock = writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+
+    bad("https", closed, 'closed the connection after ".*", half of the answer', secure)
+    bad("https", reset, "connection reset by the server", secure)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_wrong_answer(kind: str) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -165,10 +222,15 @@ def test_an_endless_answer(kind: str) -> None:
             writer.write((ENDLESS[kind] if kind != "http" else b"x") * 1000)
             await writer.drain()
 
+    words = {  # they say beforehand how long they are, so that this one is known for a wrong one
+        "dns": "answered something that does not belong to the question",
+        "mysql": "answered .*, which is not MySQL",
+    }
     bad(
         kind,
         serve,
-        "no end of the (answer|greeting) in its first (16384|1024) bytes"
+        words.get(kind)
+        or "no end of the (answer|greeting) in its first (16384|1024) bytes"
         "|.* was not completed within 0.5 s|connected, but no answer within 0.5 s",
     )
 
