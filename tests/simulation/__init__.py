@@ -9,6 +9,7 @@ rest is modelled. `python -m tests.simulation SEED` plays a seed again and tells
     network.py   what happens to datagrams on the way; which router the clients reach
     router.py    a machine: kernel, files, supervisor, heart's shell
     faults.py    what goes wrong, and what operators do
+    scenes.py    two faults that must meet within a moment
     promises.py  what must hold, and for how long it may not
     mutants.py   faults planted in our own code, each of which must be found
     runs.py      many seeds, in several processes

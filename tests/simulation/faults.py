@@ -31,24 +31,30 @@ class Faults:
 
     def __init__(self, world: World) -> None:
         self.world, self.random = world, world.random
-        self._armed: dict[State, list[Callable[..., None]]] = {}
+        self._armed: dict[State, list[Callable[[int], None]]] = {}
         self._heal_at = 0.0
         self._rotating = False
         self.healed = False
         self.count = 0
 
-    def plan(self) -> float:
-        """Draw when faults happen; gives the end of the schedule."""
+    def plan(self, scene: Callable[[Faults], None] | None = None) -> float:
+        """Draw when faults happen; gives the end of the schedule.
+
+        scene: plans two of them (scenes.py).
+        """
         dead = self.world.deadtime
         self._heal_at = 10 * dead
         left = self.random.randint(1, MOST)
+        if scene is not None:
+            scene(self)
+            left -= 2
         while left > 0:
             when = self.random.uniform(1.5, 9) * dead
             if left > 1 and self.random.random() < 0.35:
                 self.world.at(when, self._aim)
                 left -= 2
             else:
-                self.world.at(when, self._strike)
+                self.world.at(when, self.strike)
                 left -= 1
         self.world.at(self._heal_at, self.heal)
         return self._heal_at + 7 * dead
@@ -63,29 +69,38 @@ class Faults:
             nonlocal struck
             if not struck and self.world.now < self._heal_at:
                 struck = True
-                self._strike(number, kind)
+                self.strike(number, kind)
 
-        self._armed.setdefault(state, []).append(strike)
-        self._strike(None, self.random.choice(PROVOKED_BY[state]))
-        self.world.later(3 * self.world.deadtime, strike)
-
-    def entered(self, number: int, state: State) -> None:
-        """A router has come into a state."""
-        waiting = self._armed.pop(state, None)
-        for strike in waiting or ():
+        def entered(number: int) -> None:
             far = 0.5 * self.world.deadtime * self.random.random()
             soon = self.random.choice((0.0, 0.0, DELAY, far))
             whom = number if self.random.random() < 0.7 else 1 - number
             self.world.later(soon, strike, whom)
 
-    def _strike(self, number: int | None = None, kind: Fault | None = None) -> None:
+        self.wait_for(state, entered)
+        self.strike(None, self.random.choice(PROVOKED_BY[state]))
+        self.world.later(3 * self.world.deadtime, strike)
+
+    def wait_for(self, state: State, what: Callable[[int], None]) -> None:
+        """Have something happen, once, when a router comes into a state; it is told which one."""
+        self._armed.setdefault(state, []).append(what)
+
+    def entered(self, number: int, state: State) -> None:
+        """A router has come into a state."""
+        for what in self._armed.pop(state, ()):
+            what(number)
+
+    def strike(
+        self, number: int | None = None, kind: Fault | None = None, length: float | None = None
+    ) -> None:
+        """Commit a fault now, what is not given being drawn. length: in seconds."""
         routers = self.world.routers
         if number is None:
             number = self.random.randrange(2)
             if self.random.random() < 0.6 and (routers[0].holds or routers[1].holds):
                 number = 0 if routers[0].holds else 1
         router = routers[number]
-        length = self.world.deadtime * self.random.choice(LENGTHS)
+        length = length or self.world.deadtime * self.random.choice(LENGTHS)
         kind = kind or self.random.choice(KINDS)
         self.count += 1
         self.world.note(f"FAULT {kind.__name__} at {router.name} for {length:.4f} s")

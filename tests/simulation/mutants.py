@@ -20,12 +20,13 @@ from piranha.pulse.machine import CLASSIC, TABLES, Do, Input, Next, State
 from piranha.pulse.wire import Role
 
 FINDERS = (
-    *(0, 1, 2, 4, 8, 9, 13, 15, 17, 30, 33, 35, 42, 46, 49, 58, 60, 64, 65, 74),
-    *(110, 145, 169, 181, 386, 470, 743, 871, 1515),
+    *(0, 1, 2, 4, 8, 9, 13, 15, 17, 30, 33, 35, 42, 46, 49, 57, 58, 60, 64, 65, 74),
+    *(107, 110, 145, 169, 181, 386, 470, 743, 871, 1515),
 )
 """Seeds by which faults were found last time, played before all others to save minutes. A change of
 the machine or the world may make them worthless: then the long search finds others."""
 
+GIVES_WAY = Next(State.STANDBY, (Do.RELEASE, Do.SEND))
 P, B = Role.PRIMARY, Role.BACKUP
 Edit = Callable[[Next], Next]
 Tables = Mapping[Role, Mapping[State, Mapping[Input, Next]]]
@@ -91,8 +92,7 @@ MUTANTS: dict[str, Mutant] = {
         ((B, State.ACTIVE, Input.PEER_ACTIVE),), _nothing(State.ACTIVE)
     ),
     "the primary gives way too": Cells(
-        ((P, State.ACTIVE, Input.PEER_ACTIVE),),
-        lambda _unused: Next(State.STANDBY, (Do.RELEASE, Do.SEND)),
+        ((P, State.ACTIVE, Input.PEER_ACTIVE),), lambda _unused: GIVES_WAY
     ),
     "whoever takes does not announce": Cells(
         _both(State.STANDBY, Input.SILENT), _without(Do.ANNOUNCE)
@@ -123,6 +123,12 @@ MUTANTS: dict[str, Mutant] = {
         _both(State.DOUBT, Input.PEER_ACTIVE), _nothing(State.DOUBT)
     ),
     "a doubter is never sure": Cells(_both(State.DOUBT, Input.PEER_STANDBY), _nothing(State.DOUBT)),
+    "a doubter lets go at a goodbye": Cells(
+        _both(State.DOUBT, Input.PEER_GONE), lambda _unused: GIVES_WAY
+    ),
+    "who is cut off in a contest lets go": Cells(
+        ((P, State.CONTESTED, Input.CUT_OFF),), lambda _unused: GIVES_WAY
+    ),
     "who has no address goes on as if": Cells(
         _both(State.ACTIVE, Input.LOST), _without(Do.ACQUIRE)
     ),

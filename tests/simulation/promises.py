@@ -23,6 +23,7 @@ that was broken in between is then seen by how long it was. All bounds are state
 - Whoever takes the addresses announces them in the same moment.
 - Whoever keeps them, of two owners, knows in the end that the other one gave way, whose commands
   may have undone something that both share: its own run again (`wins`).
+- Who holds the addresses lets go of them for no partner that is silent, gone, or without them.
 - With a witness, who hears neither it nor the partner does not take over.
 - With preempt, the primary is the owner in the end, and is given the addresses only once its table
   has 95 % of the connections that its partner has. With failover_on = health, an owner that could
@@ -58,6 +59,10 @@ if TYPE_CHECKING:
 
 STATE_AT, KIND_AT = 5, 15  # wire.py: where a datagram says what its sender is, and what it carries
 HOLDERS = (PeerState.ACTIVE, PeerState.DOUBT)
+NO_REASONS = frozenset(
+    {Input.SILENT, Input.CUT_OFF, Input.PEER_STANDBY, Input.PEER_FAULT, Input.PEER_GONE}
+)
+"""What is heard of a partner, or not heard, that leaves an owner the only one who can serve."""
 PROMPT = 10 * DELAY + 0.002
 BACK = 0.95
 BUSIEST = 100
@@ -386,6 +391,9 @@ class Promises:
         if telling and router.other.holds and not in_order:
             self._unwon[router.other.number] = self.world.now
         self._wanted_with_what(router)
+        reason = None if router.engine is None else router.engine.machine.released_for
+        if reason in NO_REASONS:
+            self.fail(f"{router.name} lets go of the addresses since {reason.value}")
 
     def _wanted_with_what(self, router: Router) -> None:
         """A router that lets go since a primary wants the addresses: does that one know enough?"""

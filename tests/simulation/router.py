@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from piranha.pulse import oldwire, supervision
 from piranha.pulse.conversation import Memory, farewells
 from piranha.pulse.engine import Deed, Effect, Engine
-from piranha.pulse.machine import Input, Machine, State, Step, Timing
+from piranha.pulse.machine import Do, Input, Machine, State, Step, Timing
 from piranha.pulse.oldwire import Said
 from piranha.pulse.supervision import Child, Policy
 from piranha.pulse.wire import Key, Role
@@ -42,11 +42,16 @@ class Watched(Machine):
     cells: set[Cell]
     believed: int
     why: Input | None = None
+    released_for: Input | None = None
+    """What made it let go of the addresses last."""
 
     def _feed(self, why: Input, now: float) -> list[Step]:
         self.why = why
         self.cells.add((self.timing.role, self.state, why))
-        return super()._feed(why, now)
+        steps = super()._feed(why, now)
+        if any(Do.RELEASE in step.do for step in steps):
+            self.released_for = why
+        return steps
 
     def heard(self, *args: object, **words: object) -> list[Step]:
         self.believed += 1

@@ -17,6 +17,7 @@ from .faults import Faults
 from .network import Network
 from .promises import Promises
 from .router import Cell, Router
+from .scenes import scene_of
 
 OF_OLD = 1_000_000
 """Seeds from here on are played with heartbeats of old."""
@@ -61,6 +62,9 @@ class World:
         self.classic = seed >= OF_OLD
         if self.classic and self.kind not in ("", "witness"):
             self.kind = ""  # nothing of that is told
+        scene = None if self.classic else scene_of(seed)
+        if scene is not None and scene.kind is not None:
+            self.kind = scene.kind
         self.preempt_delay = self.random.choice((0, 0.5, 2)) * self.deadtime
         self.network = Network()
         self.promises = Promises(self)
@@ -72,7 +76,7 @@ class World:
             self.at(self.random.uniform(0, 2) * self.deadtime, router.boot)
             if self.kind == "preempt":
                 self.at(0.0, router.count)
-        self.end = self.faults.plan()
+        self.end = self.faults.plan(None if scene is None else scene.plan)
 
     def _router(self, number: int, role: Role) -> Router:
         timing = Timing(

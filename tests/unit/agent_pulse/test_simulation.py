@@ -5,9 +5,12 @@
 from __future__ import annotations
 
 import pytest
+from piranha.pulse.machine import Input, State
+from piranha.pulse.wire import Role
 
 from tests.simulation.mutants import MUTANTS, planted
 from tests.simulation.runs import play, told
+from tests.simulation.scenes import AT, EACH
 from tests.simulation.world import BrokenPromise, World
 
 
@@ -24,6 +27,16 @@ def test_a_planted_fault_is_found_and_gone_again() -> None:
         for seed in range(100):
             World(seed).run()
     World(2).run()
+
+
+def test_scenes_bring_about_what_chance_does_not() -> None:
+    outcome = play(range(AT, 20 * EACH, EACH))
+    assert not outcome.broken, told(outcome)
+    assert outcome.cells >= {
+        (Role.PRIMARY, State.DOUBT, Input.PEER_GONE),
+        (Role.BACKUP, State.DOUBT, Input.PEER_GONE),
+        (Role.PRIMARY, State.CONTESTED, Input.CUT_OFF),
+    }
 
 
 @pytest.mark.parametrize("name", MUTANTS)
