@@ -39,10 +39,6 @@ def _label(block: Virtual) -> str:
     return f"{kind} `{block.name}`"
 
 
-def _active(config: Config) -> list[Virtual]:
-    return [block for block in config.in_use() if block.settings.flag("active")]
-
-
 def _routers(config: Config) -> Iterator[Finding]:
     settings = config.globals
     primary, backup = settings.text("primary"), settings.text("backup")
@@ -82,7 +78,7 @@ def _unused_globals(config: Config) -> Iterator[Finding]:
     if settings.flag("backup_active") and settings.written.get("heartbeat") == 0:
         message = "heartbeat = 0 has no effect; backup_active decides"
         yield finding("A302", settings.place("heartbeat"), message, "remove it")
-    nat = any(block.settings["forward"] == "nat" for block in _active(config))
+    nat = any(block.settings["forward"] == "nat" for block in config.active())
     if nat and settings["service"] == "lvs" and settings["nat_router"] is None:
         message = "NAT without nat_router: the real servers' gateway does not move with a takeover"
         remedy = "add `nat_router = ADDRESS DEVICE`"
@@ -90,7 +86,7 @@ def _unused_globals(config: Config) -> Iterator[Finding]:
 
 
 def _something_active(config: Config) -> Iterator[Finding]:
-    if not _active(config):
+    if not config.active():
         fos = config.globals["service"] == "fos"
         kind = "failover service" if fos else "virtual server"
         message = f"no {kind} is active, so the routers have nothing to do"
@@ -116,7 +112,7 @@ def _services(config: Config) -> Iterator[Finding]:
     """Each active virtual server has a key of its own in the kernel's table."""
     seen: dict[tuple[object, ...], str] = {}
     whole = _marked_whole(config)
-    for block in _active(config):
+    for block in config.active():
         settings = block.settings
         address, mark = settings.text("address"), settings.number("fwmark")
         if address is None and not mark:
@@ -166,7 +162,7 @@ def _marked_whole(config: Config) -> dict[tuple[object, ...], str]:
     """Address and protocol of those virtual servers for which packets to every port are marked."""
     return {
         (block.settings.text("address"), block.settings["protocol"]): block.name
-        for block in _active(config)
+        for block in config.active()
         if block.settings.number("fwmark")
         and block.settings["marking"] == AUTO
         and block.settings["port"] == 0
@@ -317,7 +313,7 @@ def _sync_daemon(config: Config) -> Iterator[Finding]:
         message = "syncdaemon over lo reaches no other machine"
         remedy = "name the interface that leads to the partner"
         yield finding("A302", settings.place("syncd_iface", 0), message, remedy)
-    for block in _active(config):
+    for block in config.active():
         address = block.settings.address("address")
         devices = address.devices() if address else ()
         if any(device.partition(":")[0] == interface for device in devices):

@@ -188,6 +188,10 @@ class Config:
         """The blocks of the kind that `service` picks, inactive ones included."""
         return list(self.failover) if self.globals["service"] == "fos" else self.virtual
 
+    def active(self) -> list[Virtual]:
+        """The blocks in use that are switched on."""
+        return [block for block in self.in_use() if block.settings.flag("active")]
+
     def blocks(self) -> list[tuple[str, Virtual]]:
         """All virtual servers, then all failover services, each with its kind."""
         kinds: list[tuple[str, Virtual]] = [(VIRTUAL, block) for block in self.virtual]
@@ -208,10 +212,8 @@ def marked(config: Config) -> list[Virtual]:
         return []
     return [
         block
-        for block in config.virtual
-        if block.settings.flag("active")
-        and block.settings.number("fwmark")
-        and block.settings["marking"] == AUTO
+        for block in config.active()
+        if block.settings.number("fwmark") and block.settings["marking"] == AUTO
     ]
 
 

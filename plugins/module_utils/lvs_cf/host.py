@@ -94,14 +94,10 @@ def check_host(config: Config, host: Host) -> list[Finding]:
     return found
 
 
-def _active(config: Config) -> list[Virtual]:
-    return [block for block in config.in_use() if block.settings.flag("active")]
-
-
 def _forwards(config: Config, method: str) -> list[Virtual]:
     if config.globals["service"] != "lvs":
         return []
-    return [block for block in _active(config) if block.settings["forward"] == method]
+    return [block for block in config.active() if block.settings["forward"] == method]
 
 
 def _role(config: Config, host: Host) -> Iterator[Finding]:
@@ -129,7 +125,7 @@ def _floating(config: Config) -> Iterator[tuple[Section, str]]:
     """Section and key of every address that an active router brings up."""
     if _forwards(config, "nat") and config.globals["nat_router"] is not None:
         yield config.globals, "nat_router"
-    for block in _active(config):
+    for block in config.active():
         if block.settings["address"] is not None:
             yield block.settings, "address"
 
@@ -306,7 +302,7 @@ def _kernel(config: Config, host: Host) -> Iterator[Finding]:
         remedy = "install the kernel's module ip_vs"
         yield finding("E505", place, "the kernel of this host has no IPVS", remedy)
         return
-    blocks = _active(config)
+    blocks = config.active()
     if host.ipvs is None or (host.schedulers is None and blocks):
         message = "it cannot be told which schedulers the kernel of this host has"
         remedy = "`modprobe ip_vs_NAME` tries one"
@@ -333,7 +329,7 @@ def _programs(config: Config) -> Iterator[tuple[Section, str, str, bool]]:
     fos = router["service"] == "fos"
     for key in _ROUTER_COMMANDS:
         yield from _first_word(router, key)
-    for block in _active(config):
+    for block in config.active():
         for key in _FAILOVER_COMMANDS if fos else _COMMANDS:
             yield from _first_word(block.settings, key)
         monitor = (block.settings.text("load_monitor") or "none").split()
@@ -390,7 +386,7 @@ def _marking(config: Config, host: Host) -> Iterator[Finding]:
 def _names(config: Config) -> Iterator[tuple[Section, str, str]]:
     """Section, key and name of everything that has to be resolved."""
     wanted = [(config.globals, key) for key in _NAMED]
-    for block in _active(config):
+    for block in config.active():
         wanted.append((block.settings, "address"))
         for server in block.servers:
             if server.settings.flag("active"):

@@ -4,15 +4,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pty
 import re
 import signal
-import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +17,8 @@ from typing import Any
 
 import pytest
 from piranha import cli, nanny_cli
+
+from .answering import answering
 
 SOURCE = str(Path(__file__).resolve().parents[3] / "files/piranha-agent/src")
 MODES = {"enabled": "UP", "disabled": "MAINT", "forced_up": "UP"}
@@ -32,20 +31,7 @@ class Router:
         self.orders: list[dict[str, Any]] = []
         self.refuses = False
         self._mode = "enabled"
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.bind(str(folder / "control.sock"))
-        self._socket.listen()
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def _run(self) -> None:
-        while True:
-            sock, _unused = self._socket.accept()
-            with sock, sock.makefile("rw") as lines:
-                for line in lines:
-                    asked = json.loads(line)
-                    told = {"id": asked["id"], **self._answer(asked)}
-                    lines.write(json.dumps(told) + "\n")
-                    lines.flush()
+        answering(folder, self._answer)
 
     def _answer(self, asked: dict[str, Any]) -> dict[str, Any]:
         assert (asked["server"], asked["virtual"]) == ("one", "web")

@@ -9,10 +9,8 @@ import os
 import pty
 import re
 import signal
-import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from piranha.control import screen
 from piranha.control.client import Client
 from piranha.control.protocol import CHANGES, Encoded, Request, encode, permitted
 
+from .answering import answering
 from .test_supervisor import Pulse, pulse
 
 __all__ = ["pulse"]  # the fixture
@@ -119,26 +118,15 @@ class Router:
     def __init__(self, folder: Path) -> None:
         self.asked: list[dict[str, Any]] = []
         self.left = [{"active": 2}, {"active": 1}, {}]
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.bind(str(folder / "control.sock"))
-        self._socket.listen()
-        threading.Thread(target=self._run, daemon=True).start()
+        answering(folder, self._answer)
 
-    def _run(self) -> None:
-        while True:
-            sock, _unused = self._socket.accept()
-            with sock, sock.makefile("rw") as lines:
-                for line in lines:
-                    asked = json.loads(line)
-                    self.asked.append(asked)
-                    result = dict(ANSWER)
-                    if asked["do"] == "servers":
-                        left = self.left.pop(0) if len(self.left) > 1 else self.left[0]
-                        result = {"servers": [], "left": left}
-                    lines.write(
-                        json.dumps({"id": asked["id"], "ok": True, "result": result}) + "\n"
-                    )
-                    lines.flush()
+    def _answer(self, asked: dict[str, Any]) -> dict[str, Any]:
+        self.asked.append(asked)
+        result = dict(ANSWER)
+        if asked["do"] == "servers":
+            left = self.left.pop(0) if len(self.left) > 1 else self.left[0]
+            result = {"servers": [], "left": left}
+        return {"ok": True, "result": result}
 
 
 @pytest.fixture

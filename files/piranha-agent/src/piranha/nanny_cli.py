@@ -130,10 +130,7 @@ def _order(client: Client, asked: dict[str, str | None], sent: signal.Signals, u
     except Refused as why:
         print(f"piranha: {why}", file=sys.stderr, flush=True)
         return
-    for line in override_cli.lines(answer, False):
-        print(line, flush=True)
-    for warning in answer.get("warnings", ()):
-        print(f"piranha: {warning}", file=sys.stderr, flush=True)
+    override_cli.show(answer)
 
 
 def _user(uid: int) -> str:

@@ -171,20 +171,35 @@ def _pulse(options: argparse.Namespace) -> int:
 
 def _test_start(config: Path) -> int:
     """Read everything that a start reads, on this machine, and say what forbids it."""
-    from piranha.net.addresses import Addresses
-    from piranha.net.rtnetlink import Netlink
+
+    def role() -> str:
+        from piranha.net.addresses import Addresses
+        from piranha.net.rtnetlink import Netlink
+        from piranha.pulse import reading
+
+        found, _keys = reading.read_settings(config, Addresses(Netlink()))
+        return f"; this router is the {found.role.name.lower()}"
+
+    return _tried(config, "pulse", role)
+
+
+def _tried(config: Path, who: str, further: Callable[[], str]) -> int:
+    """Read the configuration as `who` does at its start, and say what forbids one.
+
+    further: reads what else it reads, and gives what there is to say of that.
+    """
     from piranha.pulse import reading, settings
 
     try:
         current = settings.load(config)
-        found, _keys = reading.read_settings(config, Addresses(Netlink()))
+        said = further()
     except (settings.ConfigError, reading.CannotRun) as why:
         for sentence in str(why).splitlines():
             _complain(sentence)
         return PROBLEM
     for warning in current.warnings:
         print(warning)
-    print(f"{config}: pulse can start with it; this router is the {found.role.name.lower()}")
+    print(f"{config}: {who} can start with it{said}")
     return OK
 
 
@@ -193,24 +208,8 @@ def _lvsd(options: argparse.Namespace) -> int:
 
     _say_gone(options)
     if options.test_start:
-        return _test_lvsd(options.config)
+        return _tried(options.config, "lvsd", lambda: "")
     return alone.run(options.config.absolute(), options.run_dir.absolute())
-
-
-def _test_lvsd(config: Path) -> int:
-    """Read what a start of lvsd alone reads, and say what forbids it."""
-    from piranha.pulse import settings
-
-    try:
-        current = settings.load(config)
-    except settings.ConfigError as why:
-        for sentence in str(why).splitlines():
-            _complain(sentence)
-        return PROBLEM
-    for warning in current.warnings:
-        print(warning)
-    print(f"{config}: lvsd can start with it")
-    return OK
 
 
 def _fos(options: argparse.Namespace) -> int:

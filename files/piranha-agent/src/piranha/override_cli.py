@@ -112,13 +112,18 @@ def _order(client: Client, options: argparse.Namespace, mode: str | None) -> int
     if options.json:
         print(json.dumps(answer, indent=2, sort_keys=True))
         return status
-    for line in lines(answer, options.dry_run):
-        print(line)
-    for warning in answer.get("warnings", ()):
-        print(f"piranha: {warning}", file=sys.stderr)
+    show(answer, options.dry_run)
     if status == PROBLEM:
         print(f"piranha: {_words(answer['left'])} left; it stays drained", file=sys.stderr)
     return status
+
+
+def show(answer: dict[str, Any], dry_run: bool = False) -> None:
+    """Print what an order has done, and its warnings; at once, for whoever reads along."""
+    for line in lines(answer, dry_run):
+        print(line, flush=True)
+    for warning in answer.get("warnings", ()):
+        print(f"piranha: {warning}", file=sys.stderr, flush=True)
 
 
 def lines(answer: dict[str, Any], dry_run: bool) -> list[str]:

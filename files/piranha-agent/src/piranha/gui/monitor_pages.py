@@ -149,7 +149,8 @@ def _still_in(request: Request) -> bool:
 
 def _told_head(request: Request) -> dict[str, str]:
     """Give what stands above the rows: the routers, the number of services, the time of it all."""
-    site, monitor = site_of(request), site_of(request).live.monitor
+    site = site_of(request)
+    monitor = site.live.monitor
     html, total = (
         site.templates.get_template(name).render(monitor=monitor, person=person_of(request))
         for name in ("_head.html", "_total.html")
