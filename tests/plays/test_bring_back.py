@@ -39,6 +39,13 @@ esac
 """
 AGENT = """\
 #!/bin/sh
+cd "$(dirname "$0")" || exit 9
+if [ "$1" = probe ]; then
+    echo "$*" >>calls
+    grep -q unfit lvs.cf || exit 0
+    echo "piranha: virtual service web has no real server in service" >&2
+    exit 1
+fi
 echo "lvs.cf:1: that is refused" >&2
 exit 1
 """
@@ -78,6 +85,7 @@ ansible_connection: local
 ansible_become: false
 ansible_python_interpreter: "{{ ansible_playbook_python }}"
 piranha_router_config_file: "{{ home }}/lvs.cf"
+piranha_router_health_probe: "{{ probe | int }}"
 __piranha_router_launcher: "{{ home }}/piranha"
 __piranha_router_library: "{{ home }}"
 __piranha_router_in_force: "{{ home }}/in-force.cf"
@@ -101,6 +109,7 @@ class Case:
     topic: str = "Reload pulse"
     keep: bool = True
     before: dict[str, str] = field(default_factory=dict)
+    probe: int = 0
 
 
 BAD = "current-is-bad\n"
@@ -112,6 +121,10 @@ CASES = (
     Case("old-is-refused", "new\n", "refuse-reload\n", before={"2/lvs.cf": "refuse-reload, old\n"}),
     Case("standby-stays-down", "new\n", "new\n", "Restart pulse", before={"2/new/VERSION": BAD}),
     Case("active-stays-down", "new\n", "new\n", "Restart pulse", before={"1/new/VERSION": BAD}),
+    Case("fit", "new\n", "new\n", probe=30),
+    Case("unfit", "unfit\n", "unfit\n", probe=30),
+    Case("unfit-on-the-active", "unfit\n", "new\n", probe=30),
+    Case("unfit-agent", "unfit\n", "unfit\n", "Restart pulse", probe=30),
 )
 
 
@@ -161,6 +174,7 @@ def prepare(folder: Path, case: Case) -> dict[str, dict[str, object]]:
             "text": text,
             "topic": case.topic,
             "keep": case.keep,
+            "probe": case.probe,
         }
     for name, content in case.before.items():
         (folder / (case.name + name)).write_text(content)
@@ -188,8 +202,8 @@ def ran(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -
 def test_all_clusters_fail_but_the_one_that_took_it(ran: Ran) -> None:
     assert ran.status == 2, ran.said
     names = [case.name + number for case in CASES for number in "12"]
-    assert [name for name in names if not ran.failure(name)] == ["taken1", "taken2"]
-    assert ran.said.count('"msg": "came to its end"') == 2
+    assert [name for name in names if not ran.failure(name)] == ["taken1", "taken2", "fit1", "fit2"]
+    assert ran.said.count('"msg": "came to its end"') == 4
 
 
 def test_what_is_taken_stays_and_the_standby_is_told_first(ran: Ran) -> None:
@@ -246,3 +260,35 @@ def test_a_standby_that_came_up_keeps_the_new_agent(ran: Ran) -> None:
         ["restart", "reload"],
     ]
     assert [ran.text(name + number) for number in "12"] == ["old\n", "old\n"]
+
+
+PROBED = ["probe", "--within", "30"]
+
+
+def test_a_router_that_does_its_work_after_the_change_keeps_it(ran: Ran) -> None:
+    for name in ("fit1", "fit2"):
+        assert (ran.text(name), ran.calls(name)) == ("new\n", ["reload", *PROBED])
+    assert ran.said.index("standby router's health") < ran.said.index("on the active router")
+
+
+def test_where_the_standby_does_not_the_active_router_is_left_alone(ran: Ran) -> None:
+    assert [ran.text("unfit" + number) for number in "12"] == ["old\n", "old\n"]
+    assert [ran.calls("unfit" + number) for number in "12"] == [[], ["reload", *PROBED, "reload"]]
+    file = f"{ran.folder}/unfit2/lvs.cf"
+    assert ran.failure("unfit2") == (
+        "unfit2 does not do its work any more: virtual service web has no real server in service."
+        f" The {file} from before is back, and the agent runs with it."
+    )
+    assert ran.failure("unfit1").startswith("unfit2 did not take what is new.")
+
+
+def test_where_the_active_router_does_not_both_go_back(ran: Ran) -> None:
+    for name in ("unfit-on-the-active1", "unfit-on-the-active2"):
+        assert (ran.text(name), ran.calls(name)) == ("old\n", ["reload", *PROBED, "reload"])
+    assert ran.failure("unfit-on-the-active1").startswith("unfit-on-the-active1 does not do its ")
+
+
+def test_an_agent_that_comes_up_and_does_not_do_its_work_gives_way_too(ran: Ran) -> None:
+    assert ran.calls("unfit-agent2") == ["restart", *PROBED, "restart"]
+    for name in ("unfit-agent1", "unfit-agent2"):
+        assert (ran.text(name), ran.agent(name)) == ("old\n", "old")

@@ -110,7 +110,7 @@ def test_commands_that_scenarios_run_are_all_of_the_documentation() -> None:
     )
     run = {
         line
-        for path in (ROOT / "molecule").glob("*/*.yml")
+        for path in (ROOT / "molecule").rglob("*.yml")
         for line in re.findall(r"(?m)^ *operation_line: (.*)$", path.read_text(encoding="utf-8"))
     }
     assert run == documented

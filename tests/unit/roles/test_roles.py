@@ -109,22 +109,31 @@ def topics(handler: dict[str, Any]) -> set[str]:
 
 def test_handlers_touch_the_active_router_last_and_only_if_the_standby_is_well() -> None:
     for topic in ("Restart pulse", "Reload pulse"):
-        standby, active, back = (
+        standby, first_probe, active, second_probe, back = (
             h for h in load("piranha_router", "handlers/main.yml") if topic in topics(h)
         )
-        assert "not __piranha_router_active" in standby["when"]
-        assert {"__piranha_router_active", "not __piranha_router_refusing"} <= set(active["when"])
+        for handler in (standby, first_probe):
+            assert "not __piranha_router_active" in handler["when"]
+        for handler in (active, second_probe):
+            assert {"__piranha_router_active", "not __piranha_router_refusing"} <= set(
+                handler["when"]
+            )
         for handler in (standby, active):
             assert handler["throttle"] == 1
             assert handler["failed_when"] is False
             assert handler["register"] in back_looks_at()
+        for handler in (first_probe, second_probe):
+            assert handler["ansible.builtin.include_tasks"] == "probe.yml"
+        (probe,) = load("piranha_router", "handlers/probe.yml")
+        assert probe["failed_when"] is False
+        assert probe["register"] in back_looks_at()
         assert back["ansible.builtin.include_tasks"] == "bring_back.yml"
 
 
 def back_looks_at() -> set[str]:
     """Give the results that decide whether there is something to bring back."""
     names = load("piranha_router", "vars/main.yml")["__piranha_router_refusing"]
-    return set(re.findall(r"'(\w+)\.msg'", names))
+    return set(re.findall(r"'(\w+)\.(?:msg|rc)'", names))
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -185,7 +194,8 @@ def test_a_whole_run_has_at_most_forty_tasks_a_host() -> None:
         if role == "piranha_router":
             elsewhere = ("absent", "upgrade", "rollback", "drift", "old_commands")
             elsewhere += ("firewall", "firewall_look", "unpolicy", "page", "unpage")
-            elsewhere += ("readers", "metrics", "load", "../handlers/bring_back")
+            elsewhere += ("readers", "metrics", "load")
+            elsewhere += ("../handlers/bring_back", "../handlers/probe")
             other = [t["name"] for name in elsewhere for t in load(role, f"tasks/{name}.yml")]
             named = [task for task in named if task["name"] not in other]
         assert len(named) <= 40, f"{role}: {len(named)}"

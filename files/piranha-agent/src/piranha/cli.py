@@ -28,6 +28,7 @@ from piranha import (
     old_cli,
     override_cli,
     passwd_cli,
+    probe_cli,
     switch_cli,
 )
 
@@ -65,6 +66,7 @@ def parser() -> argparse.ArgumentParser:
 
     _add_looking(commands)
     _command(commands, "reload", _reload, "put lvs.cf in force; a bad one changes nothing")
+    probe_cli.register(commands, _command, _with_pulse, _seconds)
     switch_cli.register(commands, _command, _with_pulse)
     override_cli.register(commands, _command, _with_pulse)
     metrics_cli.register(commands, _command)

@@ -77,10 +77,20 @@ def status(
 
 def problems(found: dict[str, Any]) -> list[str]:
     """Give what an operator must look at now, a sentence each; empty when all is well."""
+    told = parts(found)
+    for name in _children(found):
+        told += [str(line) for line in (found.get(name) or {}).get("problems") or ()]
+    for service in services(found):
+        if service.get("servers"):
+            told += _too_few(service)
+    return told
+
+
+def parts(found: dict[str, Any]) -> list[str]:
+    """Give the parts of the agent that do not run or are not heard, a sentence each."""
     told = []
     pulse = found.get("pulse") or {}
-    children = ("heart", "fos" if runs_fos(found) else "lvsd")
-    for name in children:
+    for name in _children(found):
         age = (found.get("ages") or {}).get(name)
         if not (pulse.get("running") or {}).get(name):
             told.append(f"{name} is not running; see piranha events")
@@ -88,12 +98,11 @@ def problems(found: dict[str, Any]) -> list[str]:
             told.append(f"{name} has not said anything yet")
         elif age is not None and age > STALE:
             told.append(f"{name} was last heard {age:.0f} s ago; what is shown of it is old")
-    for name in children:
-        told += [str(line) for line in (found.get(name) or {}).get("problems") or ()]
-    for service in services(found):
-        if service.get("servers"):
-            told += _too_few(service)
     return told
+
+
+def _children(found: dict[str, Any]) -> tuple[str, str]:
+    return ("heart", "fos" if runs_fos(found) else "lvsd")
 
 
 def _too_few(service: dict[str, Any]) -> list[str]:

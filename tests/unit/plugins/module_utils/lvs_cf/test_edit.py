@@ -13,6 +13,7 @@ from ansible_collections.piranha.lvs.plugins.module_utils.lvs_cf.config import (
     Section,
     Server,
     Virtual,
+    derive,
     read,
     write,
 )
@@ -223,7 +224,7 @@ def some_edit(config: Config, dice: random.Random) -> tuple[Config, str]:
         )
         section.written[key] = 5
         kind = "add"
-    return config, kind
+    return derive(config), kind  # without `backup`, `backup_active` means nothing
 
 
 @given(st.integers(0, 10**9), st.sampled_from([QUIET, CLUSTER, TWO]))
