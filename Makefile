@@ -70,8 +70,11 @@ test: venv agent ## everything above, quick layers first, with a closing table
 molecule-all: venv agent ## the other scenarios: direct, tunnel, failover, two clusters, removal …
 	@$(RUN) scenarios
 
-test-all: venv agent ## test, the other scenarios, the lab's own test, a share of fuzz and patience, the demo
-	@$(RUN) test whole marked page scenarios lab
+test-all: venv agent ## test, what it leaves out, and the other scenarios: under 90 minutes
+	@$(RUN) test marked scenarios
+
+test-release: venv agent ## before a release: test-all, other Pythons and cores, the browser, fuzz, patience, the demo
+	@$(RUN) test marked scenarios whole page lab
 	@$(MAKE) fuzz INPUTS=50000
 	@$(MAKE) patience IDLE=120 STOPS=40 KILLS=5
 	@$(MAKE) demo
@@ -116,5 +119,5 @@ clean: ## remove what was made (build and the archive), not .venv
 	rm -rf --one-file-system build roles/piranha_router/files/piranha-agent.tar.xz \
 	  roles/piranha_router/files/piranha-agent.json
 
-.PHONY: help venv pins packages agent check gates checks-test kernel-test cluster-test page-test page-lab molecule molecule-all test test-all \
+.PHONY: help venv pins packages agent check gates checks-test kernel-test cluster-test page-test page-lab molecule molecule-all test test-all test-release \
 	bench fuzz patience demo lab-up lab-down lab-test fresh docs dist clean

@@ -99,7 +99,7 @@ def _gates() -> list[Step]:
         # The longest first: the others run beside it.
         Step("ansible-test sanity", _gate("sanity"), limit=900, count=sanity_count, lane=lane),
         # The unit layer ran all of them; here those that ansible-test sees in a light of its own:
-        # it lets modules import nothing but module_utils, as on a target. `make test-all` has all.
+        # it lets modules import nothing but module_utils, as on a target. Layer `whole`: all.
         Step("ansible-test units", _units(*(f"tests/unit/plugins/{name}/" for name in
              ("action", "filter", "inventory", "modules"))), limit=400, count=units_count,
              lane=lane),
@@ -209,7 +209,7 @@ LONGEST = ("via_virtual", "agent", "lvsd", "systemd", "marks")
 """Files in tests/cluster by what they take."""
 
 PATIENT = ("patience",)
-"""Files whose meaning is their length: `make patience` runs them whole, `make test-all` a share."""
+"""Files whose meaning is their length: `make patience`; `make test-release` runs a share."""
 
 
 def _cluster() -> list[Step]:
@@ -310,7 +310,8 @@ LAYERS = {
         Layer("simulation", "two routers, a lossy network, a made-up clock", _simulation),
         Layer("gates", "the collection as Galaxy and Automation Hub judge it",
               _gates, at_once=2, first=3),
-        Layer("whole", "all unit tests by ansible-test; the newest ansible-core", _whole),
+        Layer("whole", "all unit tests by ansible-test; other inputs; other Pythons and cores",
+              _whole),
         Layer("kernel", "modules and libraries against the real IPVS table",
               _kernel, _LAB, at_once=2),
         Layer("cluster", "whole agents in network namespaces, real traffic, real kills",

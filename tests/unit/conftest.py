@@ -23,7 +23,7 @@ if AGENT not in sys.path:
 
 settings.register_profile(
     "same",
-    max_examples=40,  # the same ones each time; `make test-all` explores further
+    max_examples=40,  # the same ones each time; `make test-release` explores further
     derandomize=True,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

@@ -32,7 +32,7 @@ CHECKS = [
 ]
 EDIT = {"authorization": "Bearer t-edit"}
 MADE_UP = max(2, settings().max_examples // 15)
-"""Requests for each operation; `make test-all` makes more."""
+"""Requests for each operation; `make test-release` makes more."""
 
 SOME = settings(
     max_examples=MADE_UP,
