@@ -13,6 +13,7 @@ from pathlib import Path
 
 from .collection import ALONE
 from .machine import ROOT, VENV_BIN, newest_python, python39, python313, wanted_packages
+from .sanity import NEWEST
 from .stage import STAGE, STAGED
 from .steps import Count, Step, pytest_count, sanity_count, units_count
 
@@ -141,6 +142,9 @@ def _whole() -> list[Step]:
         steps.append(Step(newest, unless="no Python 3.12 or later on this machine"))
     else:
         steps.append(Step(newest, _gate("sanity", "--newest"), 900, count=sanity_count))
+        playbook = {"PIRANHA_ANSIBLE_PLAYBOOK": str(NEWEST / "bin/ansible-playbook")}
+        plays = _plays("whole or not whole")
+        steps.append(replace(plays, name="plays, newest ansible-core", limit=600, env=playbook))
     if python313() is None:
         steps.append(Step("agent, python 3.13", unless="no Python 3.13 on this machine"))
     else:
