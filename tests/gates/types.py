@@ -38,7 +38,8 @@ def parts() -> list[Part]:
         Part("agent", "3.11", ("-p", "piranha"), (TYPES,)),
         Part("gates", "3.11", ("-p", "tests.gates"), (ROOT,)),
     ]
-    found.append(Part("cluster", "3.11", ("-p", "tests.cluster"), (TYPES, ROOT)))
+    clusters = ("-p", "tests.cluster", "-p", "tests.simulation")
+    found.append(Part("clusters", "3.11", clusters, (TYPES, ROOT)))
     if lab_targets:
         found.append(Part("lab", "3.11", lab_targets, (lab,)))
     helper = ROOT / "roles/piranha_realserver/files/piranha_realserver.py"

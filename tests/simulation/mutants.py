@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from piranha.pulse import classic, conversation, engine, machine, supervision
-from piranha.pulse.machine import CLASSIC, TABLES, Do, Input, Next, State
+from piranha.pulse.tables import CLASSIC, TABLES, Do, Input, Next, State
 from piranha.pulse.wire import Role
 
 FINDERS = (

@@ -391,13 +391,13 @@ class Promises:
         if telling and router.other.holds and not in_order:
             self._unwon[router.other.number] = self.world.now
         self._wanted_with_what(router)
-        reason = None if router.engine is None else router.engine.machine.released_for
+        reason = router.machine.released_for if router.machine else None
         if reason in NO_REASONS:
             self.fail(f"{router.name} lets go of the addresses since {reason.value}")
 
     def _wanted_with_what(self, router: Router) -> None:
         """A router that lets go since a primary wants the addresses: does that one know enough?"""
-        if router.engine is None or router.engine.machine.why is not Input.WANTED:
+        if router.machine is None or router.machine.why is not Input.WANTED:
             return
         # What was asked for may have waited on the way while the asker lost its power.
         if self._calm_since is None or self.world.now - self._calm_since < self._dead():

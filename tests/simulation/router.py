@@ -141,6 +141,13 @@ class Router:
         return None if self.engine is None else self.engine.machine.state
 
     @property
+    def machine(self) -> Watched | None:
+        """The heart's, where one runs."""
+        machine = None if self.engine is None else self.engine.machine
+        assert machine is None or isinstance(machine, Watched)
+        return machine
+
+    @property
     def other(self) -> Router:
         return self.world.routers[1 - self.number]
 
