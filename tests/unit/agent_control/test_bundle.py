@@ -203,7 +203,9 @@ def test_the_page_does_without_what_stays_out(bundle: ModuleType, tmp_path: Path
     argv = [sys.executable, "-I", "-S", "-c", IMPORT_ALL, str(tmp_path)]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
     assert done.stderr == ""
-    assert set(names) <= set(done.stdout.split())
+    # What Python has had itself since 3.13 is carried for those before.
+    spare = {"typing_extensions"} if sys.version_info >= (3, 13) else set()
+    assert set(names) - spare <= set(done.stdout.split())
 
 
 def test_a_router_unpacks_and_compiles_it(bundle: ModuleType, tmp_path: Path) -> None:
