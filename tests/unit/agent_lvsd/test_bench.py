@@ -68,8 +68,8 @@ def test_a_broken_limit_is_bad(ours: Measured, good: bool) -> None:
 
 def test_what_is_left_of_the_processor_is_counted(tmp_path: Path) -> None:
     with Leftover(tmp_path) as leftover:
-        until(lambda: leftover.rate(0.01) > 0, 20, "it counts")
-        assert leftover.rate(0.3) > 0
+        # Nothing may be left for a while, where others are busy.
+        until(lambda: leftover.rate(0.3) > 0, 20, "it counts")
         os.kill(leftover.pid, signal.SIGSTOP)
         until(lambda: leftover.rate(0.01) == 0, 20, "whoever does not run counts nothing")
         assert os.sched_getscheduler(leftover.pid) == os.SCHED_IDLE
