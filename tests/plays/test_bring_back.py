@@ -85,7 +85,7 @@ ansible_connection: local
 ansible_become: false
 ansible_python_interpreter: "{{ ansible_playbook_python }}"
 piranha_router_config_file: "{{ home }}/lvs.cf"
-piranha_router_health_probe: "{{ probe | int }}"
+piranha_router_health_probe: "{{ probe | default(0) | int }}"
 __piranha_router_launcher: "{{ home }}/piranha"
 __piranha_router_library: "{{ home }}"
 __piranha_router_in_force: "{{ home }}/in-force.cf"
