@@ -71,6 +71,27 @@ def test_the_signals_of_old_take_a_server_out_and_let_it_serve(
     soon(lambda: weight(r1, "rs1") == "1", "it serves again")
 
 
+def test_a_probe_waits_for_checks_and_tells_who_does_not_serve(
+    cluster: Cluster, r1: Router, r2: Router
+) -> None:
+    for router in (r1, r2):
+        assert piranha(router, "probe", "--within", "60") == "this router does its work\n"
+    for name in SERVERS:
+        cluster.stop_server(name)
+    try:
+        argv = [sys.executable, "-m", "piranha", "probe", "--within", "6"]
+        argv += ["--run-dir", str(r2.run_dir)]
+        told = subprocess.run(
+            argv, env=r2.environment(), capture_output=True, text=True, check=False, timeout=60
+        )
+        assert told.returncode == 1
+        assert "virtual service web has no real server in service (rs1: " in told.stderr
+    finally:
+        for name in SERVERS:
+            cluster.start_server(name)
+    assert piranha(r1, "probe", "--within", "60") == "this router does its work\n"
+
+
 def test_an_order_outlives_the_agent_and_holds_after_a_takeover(
     cluster: Cluster, r1: Router, r2: Router
 ) -> None:

@@ -19,7 +19,7 @@ RUNS = {"heart": True, "lvsd": True}
 def server(name: str = "a", at: float | None = SINCE + 1, **more: Any) -> dict[str, Any]:
     """Give a real server's status; at: when its last check began, None: it was never checked."""
     check = None if at is None else {"at": at, "result": "good", "answer": "connected"}
-    known = {"name": name, "state": "up", "weight": 1, "configured_weight": 1, "override": None}
+    known = {"name": name, "state": "UP", "weight": 1, "configured_weight": 1, "override": None}
     return {**known, "last_check": check, **more}
 
 
@@ -31,7 +31,7 @@ def router(*servers: dict[str, Any], state: str = "active", **more: Any) -> dict
 
 
 REFUSED = {"at": SINCE + 1, "result": "bad", "answer": "connection refused"}
-DOWN = server("b", state="down", weight=None, last_check=REFUSED)
+DOWN = server("b", state="DOWN", weight=None, last_check=REFUSED)
 NOBODY = "virtual service web has no real server in service"
 
 
@@ -44,6 +44,8 @@ NOBODY = "virtual service web has no real server in service"
         router(server(at=None)),  # one without any check
         router(server("b", override={"mode": "drained"}, at=SINCE - 1)),
         router(server("b", configured_weight=0, weight=0, at=SINCE - 1)),
+        router(server("b", override={"mode": "enabled", "weight": 0}, weight=0, at=SINCE - 1)),
+        router({**DOWN, "state": "UP", "weight": 1, "override": {"mode": "forced_up"}}),
         router(),
     ],
 )
@@ -57,10 +59,15 @@ def test_a_router_that_does_its_work_lacks_nothing(found: dict[str, Any]) -> Non
     [
         (router(DOWN), f"{NOBODY} (b: connection refused)"),
         (router(server(at=SINCE - 1)), f"{NOBODY} (a: not checked again yet)"),
-        # It counts as up until it has failed as often as `retry` says.
-        (router({**DOWN, "state": "up", "weight": 1}), f"{NOBODY} (b: connection refused)"),
+        # A weight that somebody ordered is no reason not to serve.
         (
-            router(server(at=None, state="unknown", weight=None, reason="no check has ended yet")),
+            router({**DOWN, "override": {"mode": "enabled", "weight": 3}}),
+            f"{NOBODY} (b: connection refused)",
+        ),
+        # It counts as up until it has failed as often as `retry` says.
+        (router({**DOWN, "state": "UP", "weight": 1}), f"{NOBODY} (b: connection refused)"),
+        (
+            router(server(at=None, state="STARTING", weight=None, reason="no check has ended yet")),
             f"{NOBODY} (a: no check has ended yet)",
         ),
         (router(server(), state="fault"), "the router is fault"),

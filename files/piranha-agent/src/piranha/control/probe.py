@@ -11,13 +11,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from piranha.lvsd.overrides import ENABLED, FORCED_UP
+from piranha.nanny.verdict import State
+
 from .render import parts, runs_fos, services
 
 ROLES = ("active", "standby")
 """States of the heart in which a router is of use."""
 AT_REST = ("running", "stopped")
 """States of a failover service in which nothing is to be waited for."""
-MAINT, UP = "maint", "up"
 
 
 def missing(found: dict[str, Any], since: float) -> list[str]:
@@ -56,14 +58,25 @@ def _unserved(service: dict[str, Any], since: float) -> str:
 
 def _is_meant(server: dict[str, Any]) -> bool:
     """Whether file and people want it to serve."""
-    return bool(server.get("configured_weight")) and not (server.get("override") or {}).get("mode")
+    override = server.get("override") or {}
+    weight = override.get("weight")
+    wanted = server.get("configured_weight") if weight is None else weight
+    return bool(wanted) and _mode(server) in (ENABLED, FORCED_UP)
+
+
+def _mode(server: dict[str, Any]) -> str:
+    return str((server.get("override") or {}).get("mode", ENABLED))
 
 
 def _serves(server: dict[str, Any], since: float) -> bool:
-    if server.get("state") != UP or not server.get("weight"):
+    if server.get("state") != State.UP.value or not server.get("weight"):
         return False
     check = server.get("last_check")
-    return check is None or (check["at"] >= since and check.get("result") == "good")
+    return (
+        check is None
+        or _mode(server) == FORCED_UP
+        or (check["at"] >= since and check.get("result") == "good")
+    )
 
 
 def _words(server: dict[str, Any], since: float) -> str:
