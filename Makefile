@@ -71,10 +71,10 @@ molecule-all: venv agent ## the other scenarios: direct, tunnel, failover, two c
 	@$(RUN) scenarios
 
 test-all: venv agent ## test, what it leaves out, and the other scenarios: under 90 minutes
-	@$(RUN) test marked scenarios
+	@$(RUN) test-all
 
 test-release: venv agent ## before a release: test-all, other Pythons and cores, the browser, fuzz, patience, the demo
-	@$(RUN) test marked scenarios whole page lab
+	@$(RUN) test-release
 	@$(MAKE) fuzz INPUTS=50000
 	@$(MAKE) patience IDLE=120 STOPS=40 KILLS=5
 	@$(MAKE) demo

@@ -337,8 +337,12 @@ LAYERS = {
               _others, (*_LAB, PAGE_PACKAGES)),
     )
 }
+_TEST = ("lint", "unit", "simulation", "gates", "checks", "machines", "molecule")
+_ALL = (*_TEST, "marked", "scenarios")
 PLANS: dict[str, tuple[str, ...]] = {
     "check": ("lint", "unit"),
-    "test": ("lint", "unit", "simulation", "gates", "checks", "machines", "molecule"),
+    "test": _TEST,
+    "test-all": _ALL,
+    "test-release": (*_ALL, "whole", "page", "lab"),
 }
 __all__ = ["LAYERS", "PLANS", "Count", "Layer"]
